@@ -1,0 +1,117 @@
+"""The Chain Protocol: all that the node needs of a network, and its one error.
+
+Whoever implements it reads from the network and computes; it never writes anything of ours. Two kinds of
+methods: pure ones (the same answer every time, no network) and I/O, each of which may raise `Unavailable`.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from paynode.domain.chain import Books, Observation
+from paynode.domain.money import Asset
+
+
+class Unavailable(Exception):
+    """The network (or our view of it) failed; trying later may help. The message is for people and holds no secret."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A transfer we want to make from an address of ours."""
+
+    sender: str
+    recipient: str
+    asset: Asset
+    units: int  # of a native sweep: the balance to empty, fee included
+    empties_sender: bool  # native only: the recipient gets `units` less all fees, and nothing stays behind
+
+
+@dataclass(frozen=True, slots=True)
+class Fees:
+    """What a network asks now, in base units of the native coin."""
+
+    unit_price: int  # price of one unit of work (gas) that gets a transaction mined soon
+    transfer_cost: int  # upper bound of the cost of one transfer of the asset asked about, at that price
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedTx:
+    """A transaction ready to be signed. `body` is the family's own encoding: JSON text without secrets."""
+
+    sender: str
+    nonce: int
+    body: str
+    value_units: int  # what the recipient gets
+    fee_limit_units: int  # the most that its fee can be
+
+
+@dataclass(frozen=True, slots=True)
+class SignedTx:
+    """Bytes that the network accepts. They are committed to the store before the first broadcast (I11)."""
+
+    raw: bytes
+    tx_hash: str
+
+
+class TxStatus(StrEnum):
+    """What the network says about a transaction hash of ours."""
+
+    UNKNOWN = "unknown"  # no provider knows it: send the same bytes again
+    PENDING = "pending"
+    MINED = "mined"  # the scanner brings the receipt
+
+
+class Chain(Protocol):
+    """One network. Addresses and hashes that come out are canonical text."""
+
+    @property
+    def network(self) -> str: ...
+
+    # Pure.
+    def parse_address(self, text: str) -> str:
+        """The canonical form of `text`. Raises ValueError, with a sentence for people."""
+        ...
+
+    def sign(self, planned: PlannedTx, private_key: bytes) -> SignedTx: ...
+
+    # I/O: each may raise Unavailable.
+    async def connect(self) -> str:
+        """Make sure that every provider serves this network; returns a sentence about them for people."""
+        ...
+
+    async def head_number(self) -> int:
+        """The height that the first healthy provider reports."""
+        ...
+
+    async def observe(self, books: Books) -> Observation:
+        """One tick: look at the balances, explain what differs, verify what is deep enough. Reads only."""
+        ...
+
+    async def fees(self, asset: Asset, sender: str, recipient: str) -> Fees: ...
+
+    async def balance_units(self, asset: Asset, address: str) -> int: ...
+
+    async def pending_nonce(self, sender: str) -> int:
+        """The next nonce of `sender` in the network's view, its mempool included."""
+        ...
+
+    async def prepare(self, wanted: Outgoing, nonce: int) -> PlannedTx:
+        """A transaction for `wanted` at current fees. Raises `WouldRevert` if simulating it fails."""
+        ...
+
+    async def bump(self, planned: PlannedTx) -> PlannedTx:
+        """The same transfer under the same nonce at a fee at least 12.5 % higher, and current."""
+        ...
+
+    async def broadcast(self, signed: SignedTx) -> None:
+        """Hand the bytes to the network. "Already known" is success; an unclear answer is `Unavailable`."""
+        ...
+
+    async def status(self, tx_hash: str) -> TxStatus: ...
+
+    async def aclose(self) -> None: ...
+
+
+class WouldRevert(Exception):
+    """The network simulated the transaction and it failed: signing it would only burn the fee."""

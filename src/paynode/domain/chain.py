@@ -1,0 +1,193 @@
+"""What a chain shows us, and where two views of it part.
+
+Words (the detection page of the docs has the whole algorithm):
+
+    pair        one (address, asset) we watch
+    checkpoint  a block at which every undisputed pair equalled the books; the newest one is the cursor
+    row         one movement of a pair: in, out or adjustment; only credit, confirmed_at and voided_at ever change
+    books       all that one tick needs to know of the store; observation: all that one tick found
+
+Addresses, hashes and transaction ids are opaque here: canonical text that the chain family defines.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import NamedTuple
+
+
+@dataclass(frozen=True, slots=True)
+class BlockRef:
+    """One block, by number and hash, with the time its producer gave it."""
+
+    number: int
+    hash: str
+    at: datetime
+
+
+class Pair(NamedTuple):
+    """One address and one asset (by its method name) that we watch."""
+
+    address: str
+    method: str
+
+
+class RowKind(StrEnum):
+    IN = "in"
+    OUT = "out"
+    ADJUSTMENT = "adjustment"  # signed: what a token did to a balance without a transfer
+
+
+class RowSource(StrEnum):
+    """The evidence a row rests on."""
+
+    LOG = "log"  # a Transfer log of the listed contract
+    TX = "tx"  # a successful plain transaction's value
+    INTERNAL = "internal"  # a balance step in one block that no transaction explains: coins a contract sent
+    UNPLACED = "unplaced"  # a balance rise whose block can no longer be found
+    RECEIPT = "receipt"  # the receipt of one of our own transactions
+    DRIFT = "drift"  # a balance change that nothing explains, agreed on by two providers
+
+
+INFERRED = frozenset({RowSource.INTERNAL, RowSource.UNPLACED})  # replaced when read anew, never added to
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One movement of a pair, named by the block, transaction and log that made it."""
+
+    kind: RowKind
+    source: RowSource
+    address: str
+    method: str
+    units: int
+    block: BlockRef
+    tx_hash: str = ""  # '' where no transaction is known
+    log_index: int = -1  # -1 where there is no log
+    earliest_at: datetime | None = None  # of an unplaced row: the lower bound of its time; `block.at` is the upper
+    credit: int | None = None  # less than `units` where the balance rose by less; None: all of it
+    sender: str = ""  # who the log or transaction says paid
+    tx_sender: str = ""  # who signed the transaction
+    tx_nonce: int | None = None
+    own: bool = False  # sent by one of our own accounts: never a deposit
+    id: int | None = None  # the store's number; None: not stored yet
+    confirmed: bool = False
+
+    @property
+    def pair(self) -> Pair:
+        return Pair(self.address, self.method)
+
+    @property
+    def key(self) -> tuple[RowKind, str, str, str, str, int]:
+        """What makes two rows the same row; the network is understood."""
+        return (self.kind, self.address, self.method, self.block.hash, self.tx_hash, self.log_index)
+
+    @property
+    def credited_units(self) -> int:
+        return self.units if self.credit is None else self.credit
+
+    @property
+    def effect(self) -> int:
+        """What the row does to the pair's balance."""
+        return -self.units if self.kind is RowKind.OUT else self.credited_units
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """One of our addresses on one network."""
+
+    address: str
+    floor: int  # no search for its money starts above this height
+    depth: int  # confirmations that its rows need
+    methods: tuple[str, ...]  # the assets watched on it
+
+
+@dataclass(frozen=True, slots=True)
+class Dispute:
+    """A pair whose balance nothing explains yet. It confirms nothing, and delays no other pair."""
+
+    pair: Pair
+    since: BlockRef  # the head at which it was first seen
+    expected_units: int
+    observed_units: int | None  # None: the contract would not say
+    reason: str  # for people: what was looked for and not found
+
+
+@dataclass(frozen=True, slots=True)
+class OwnTx:
+    """A transaction of ours that is signed and has no final receipt yet: any of its versions may be mined."""
+
+    id: str
+    sender: str
+    nonce: int
+    tx_hashes: tuple[str, ...]  # every version signed under this nonce, newest last
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """How one of our own transactions ended, in a block that is an ancestor of the observed head."""
+
+    id: str  # OwnTx.id
+    tx_hash: str
+    block: BlockRef
+    succeeded: bool
+    fee_units: int  # all fees, in the native coin (on a rollup the L1 fee too)
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """What the store believes about one network: the input of one tick."""
+
+    checkpoints: Sequence[BlockRef]  # newest first; the first is the cursor; empty: never looked
+    watches: Sequence[Watch]
+    rows: Sequence[Row]  # every row of the watched addresses that is not void, oldest first
+    disputes: Mapping[Pair, Dispute] = field(default_factory=dict)
+    floors: Mapping[Pair, int] = field(default_factory=dict)  # where it differs from the watch's
+    own: Sequence[OwnTx] = ()
+    own_addresses: frozenset[str] = frozenset()  # every address of ours that can send: its transfers are not deposits
+    own_nonces: Mapping[str, int] = field(
+        default_factory=dict
+    )  # by sender: how many of its transactions we hold final receipts of
+    horizon: int = 64  # how deep a reorganisation we follow; below it the network stops
+
+    @property
+    def cursor(self) -> BlockRef | None:
+        return self.checkpoints[0] if self.checkpoints else None
+
+    def floor(self, watch: Watch, method: str) -> int:
+        return self.floors.get(Pair(watch.address, method), watch.floor)
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What one tick found, to be stored in one transaction. Reads only: making it changed nothing."""
+
+    head: BlockRef
+    checkpoint: BlockRef | None  # the new cursor; None: hold the cursor where it is
+    fork_number: int | None = (
+        None  # the height of the newest checkpoint that is still canonical, if some are not: later ones go
+    )
+    rows: tuple[Row, ...] = ()
+    voided: tuple[int, ...] = ()  # ids of rows whose own block is no ancestor of the head
+    dropped: tuple[int, ...] = ()  # ids of unconfirmed inferred rows that `rows` replaces
+    confirmed: Mapping[int, int] = field(default_factory=dict)  # row id -> credited units, verified at depth
+    floors: Mapping[Pair, int] = field(default_factory=dict)  # lowered by voids
+    disputes: Mapping[Pair, Dispute] = field(
+        default_factory=dict
+    )  # all that are open now; a pair not here is not disputed
+    receipts: tuple[Receipt, ...] = ()  # of every OwnTx that has one now, final or not
+    final_receipts: frozenset[str] = frozenset()  # OwnTx ids whose receipt is at depth and checked
+    hold: str | None = (
+        None  # the view is doubtful: nothing may expire, be paid or be sent on it; the reason, for people
+    )
+
+
+def confirmations(block_number: int, head_number: int) -> int:
+    """How many blocks confirm one at `block_number`, counting its own; 0 above the head."""
+    return max(0, head_number - block_number + 1)
+
+
+def time_judged(row: Row) -> datetime:
+    """The moment that decides whether a payment was on time: the payer gets the benefit of an interval."""
+    return row.earliest_at or row.block.at

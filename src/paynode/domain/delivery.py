@@ -1,0 +1,163 @@
+"""The delivery machine: one event owed to one endpoint.
+
+    due --accepted--> delivered        due --not yet--> due, later
+     |                                  ^
+     +--refused, gone, out of tries--> abandoned     replay: any -> due, at once
+
+At-least-once: only an answer of 2xx makes a delivery delivered, and one that
+reached the receiver without our learning of it is sent again. Once delivered it
+stays so, whatever a straggling attempt says, until someone replays it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import NewType
+
+DeliveryId = NewType("DeliveryId", str)
+
+
+class Status(StrEnum):
+    DUE = "due"  # to be attempted at `next_attempt_at`
+    DELIVERED = "delivered"  # the receiver answered 2xx
+    ABANDONED = "abandoned"  # we have stopped trying; a replay revives it
+
+
+NEXT: Mapping[Status, frozenset[Status]] = {
+    Status.DUE: frozenset({Status.DUE, Status.DELIVERED, Status.ABANDONED}),
+    Status.DELIVERED: frozenset({Status.DUE}),  # replayed
+    Status.ABANDONED: frozenset({Status.DUE, Status.DELIVERED}),  # replayed; given up while an attempt was under way
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """How long to wait before each attempt; the first wait is before the first attempt."""
+
+    waits: tuple[timedelta, ...]
+
+    def wait(self, attempts_count: int) -> timedelta | None:
+        """The wait once `attempts_count` attempts are made, or None if that was the last."""
+        return self.waits[attempts_count] if attempts_count < len(self.waits) else None
+
+
+STANDARD = Schedule(
+    (
+        timedelta(0),
+        timedelta(seconds=5),
+        timedelta(minutes=1),
+        timedelta(minutes=5),
+        timedelta(minutes=30),
+        timedelta(hours=2),
+        timedelta(hours=5),
+        timedelta(hours=10),
+        timedelta(hours=14),
+        timedelta(hours=20),
+        timedelta(hours=24),
+    )
+)  # 75 hours and 36 minutes: a receiver that breaks on a Friday evening may be repaired on Monday
+
+RETRY_AFTER_MAX = timedelta(hours=24)  # no receiver's wish makes us wait longer than our own longest step
+JITTER_PERCENT = 10  # jitter only adds, so that the schedule's span is a lower bound
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The receiver answered `status` and may have asked us to wait."""
+
+    status: int
+    retry_after: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unreachable:
+    """No answer: no such name, no connection, no HTTP, or not in time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forbidden:
+    """Our own policy refuses the target; nothing was sent."""
+
+
+Outcome = Answered | Unreachable | Forbidden
+
+
+class Verdict(StrEnum):
+    ACCEPTED = "accepted"
+    NOT_YET = "not_yet"
+    GONE = "gone"  # the receiver wants nothing more from us: its endpoint is to be disabled
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    id: DeliveryId
+    status: Status
+    attempts_count: int  # since it was created or last replayed
+    next_attempt_at: datetime | None  # set if and only if due
+
+    def __post_init__(self) -> None:
+        assert (self.status is Status.DUE) == (self.next_attempt_at is not None)
+
+
+def judge(outcome: Outcome) -> Verdict:
+    """What an attempt's outcome means, whatever came before."""
+    match outcome:
+        case Answered(status) if 200 <= status < 300:
+            return Verdict.ACCEPTED
+        case Answered(410):
+            return Verdict.GONE
+        case Answered() | Unreachable():
+            return Verdict.NOT_YET
+        case Forbidden():
+            return Verdict.REFUSED
+
+
+def after_attempt(
+    delivery: Delivery, outcome: Outcome, *, now: datetime, jitter: Decimal, schedule: Schedule = STANDARD
+) -> tuple[Delivery, Verdict]:
+    """The delivery after one more attempt that ended `now`, and what its outcome means.
+
+    `jitter`, in [0, 1), spreads deliveries that failed together. The caller
+    disables the endpoint if the verdict is `GONE`.
+    """
+    verdict = judge(outcome)
+    attempted = replace(delivery, attempts_count=delivery.attempts_count + 1)
+    match verdict:
+        case Verdict.ACCEPTED:
+            return replace(attempted, status=Status.DELIVERED, next_attempt_at=None), verdict
+        case _ if delivery.status is not Status.DUE:
+            return attempted, verdict
+        case Verdict.GONE | Verdict.REFUSED:
+            return abandon(attempted), verdict
+        case Verdict.NOT_YET:
+            wait = schedule.wait(attempted.attempts_count)
+            if wait is None:
+                return abandon(attempted), verdict
+            asked = outcome.retry_after if isinstance(outcome, Answered) else None
+            return replace(attempted, next_attempt_at=now + _spread(_longer(wait, asked), jitter)), verdict
+
+
+def abandon(delivery: Delivery) -> Delivery:
+    """Stop trying, if still due: it is out of attempts, or its endpoint is disabled or removed."""
+    if delivery.status is not Status.DUE:
+        return delivery
+    return replace(delivery, status=Status.ABANDONED, next_attempt_at=None)
+
+
+def replay(delivery: Delivery, *, now: datetime) -> Delivery:
+    """Send it again, at once, with the whole schedule before it."""
+    return replace(delivery, status=Status.DUE, attempts_count=0, next_attempt_at=now)
+
+
+def _longer(wait: timedelta, asked: timedelta | None) -> timedelta:
+    """Our own wait, or the longer one the receiver asked for."""
+    return wait if asked is None else max(wait, min(asked, RETRY_AFTER_MAX))
+
+
+def _spread(wait: timedelta, jitter: Decimal) -> timedelta:
+    assert 0 <= jitter < 1
+    wait_milliseconds = wait // timedelta(milliseconds=1)
+    return wait + timedelta(milliseconds=int(wait_milliseconds * JITTER_PERCENT * jitter / 100))

@@ -1,0 +1,65 @@
+"""What we refuse to do, as a tree.
+
+    Rejected                 the caller asked for something we will not do
+    ├── Invalid              a field of the request cannot be accepted (422); names every field at once
+    ├── NotFound             no such thing, or not the caller's (404): the two look alike on purpose
+    ├── Conflict             the thing is in a state that does not allow it (409)
+    └── RateUnavailable      no price that is fit to use (503): try again later, or price in crypto
+
+A class exists only where the caller does something different; what exactly went wrong is the `code`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class Rejected(Exception):
+    """The caller asked for something we will not do."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(code, detail)
+        self.code = code
+        self.detail = detail
+
+
+@dataclass(frozen=True, slots=True)
+class FieldProblem:
+    """One field that cannot be accepted."""
+
+    pointer: str  # JSON pointer into the request body (RFC 6901), or the name of a query parameter
+    code: str
+    detail: str
+
+
+class Invalid(Rejected):
+    """One or more fields of the request cannot be accepted."""
+
+    def __init__(self, problems: Sequence[FieldProblem]) -> None:
+        super().__init__("validation_failed", "; ".join(f"{p.pointer}: {p.detail}" for p in problems))
+        self.problems = tuple(problems)
+
+    @classmethod
+    def field(cls, pointer: str, code: str, detail: str) -> "Invalid":
+        """A rejection of a single field."""
+        return cls([FieldProblem(pointer, code, detail)])
+
+
+class NotFound(Rejected):
+    """No such thing, or it belongs to somebody else."""
+
+    def __init__(self, resource: str) -> None:
+        super().__init__("not_found", f"No such {resource}.")
+        self.resource = resource
+
+
+class Conflict(Rejected):
+    """The thing exists, but its state does not allow what was asked."""
+
+
+class RateUnavailable(Rejected):
+    """There is no rate for this pair that is fit to price with."""
+
+    def __init__(self, base: str, quote: str) -> None:
+        super().__init__("rate_unavailable", f"No usable rate for {base}/{quote}.")
+        self.base = base
+        self.quote = quote

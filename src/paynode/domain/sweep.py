@@ -1,0 +1,200 @@
+"""The sweep machine and the economist: what to collect now, and why the rest waits.
+
+    queued -> funding -> broadcasting -> confirming -> completed | partially_completed | failed
+       +--> cancelled
+
+A sweep collects one asset of one store from many addresses; its state is judged from its items. The economist
+is a pure function: it says `None` (collect it) or the reason to wait, so that every deposit can say why.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from fractions import Fraction
+
+
+class ItemState(StrEnum):
+    """One address of a sweep."""
+
+    QUEUED = "queued"
+    FUNDING = "funding"  # the gas station's transfer is under way
+    BROADCASTING = "broadcasting"  # the transfer is signed, perhaps sent
+    CONFIRMING = "confirming"  # it is in a block
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+
+class State(StrEnum):
+    QUEUED = "queued"
+    FUNDING = "funding"
+    BROADCASTING = "broadcasting"
+    CONFIRMING = "confirming"
+    COMPLETED = "completed"
+    PARTIALLY_COMPLETED = "partially_completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+ITEM_NEXT: Mapping[ItemState, frozenset[ItemState]] = {
+    ItemState.QUEUED: frozenset({ItemState.FUNDING, ItemState.BROADCASTING, ItemState.FAILED}),
+    ItemState.FUNDING: frozenset({ItemState.QUEUED, ItemState.BROADCASTING, ItemState.FAILED}),
+    ItemState.BROADCASTING: frozenset({ItemState.CONFIRMING, ItemState.COMPLETED, ItemState.FAILED}),
+    ItemState.CONFIRMING: frozenset({ItemState.BROADCASTING, ItemState.COMPLETED, ItemState.FAILED}),
+    ItemState.COMPLETED: frozenset({ItemState.BROADCASTING}),  # a reorganisation below our depth
+    ItemState.FAILED: frozenset({ItemState.BROADCASTING}),
+}
+
+_PROGRESS = [ItemState.QUEUED, ItemState.FUNDING, ItemState.BROADCASTING, ItemState.CONFIRMING]
+
+
+def judge(items: Iterable[ItemState]) -> State:
+    """The sweep's state: the least advanced item under way, else how they ended."""
+    states = set(items)
+    assert states, "a sweep has items"
+    for state in _PROGRESS:
+        if state in states:
+            return State(state.value)
+    if states == {ItemState.COMPLETED}:
+        return State.COMPLETED
+    return State.PARTIALLY_COMPLETED if ItemState.COMPLETED in states else State.FAILED
+
+
+class DepositSweep(StrEnum):
+    """Where the collection of one deposit stands; an invoice's `sweep_state` is judged from these."""
+
+    UNSWEPT = "unswept"
+    SCHEDULED = "scheduled"
+    SWEEPING = "sweeping"
+    SWEPT = "swept"
+    FAILED = "failed"
+
+
+def deposit_sweep(item: ItemState | None) -> DepositSweep:
+    match item:
+        case None:
+            return DepositSweep.UNSWEPT
+        case ItemState.QUEUED:
+            return DepositSweep.SCHEDULED
+        case ItemState.FUNDING | ItemState.BROADCASTING | ItemState.CONFIRMING:
+            return DepositSweep.SWEEPING
+        case ItemState.COMPLETED:
+            return DepositSweep.SWEPT
+        case ItemState.FAILED:
+            return DepositSweep.FAILED
+
+
+class InvoiceSweep(StrEnum):
+    NOT_APPLICABLE = "not_applicable"  # nothing to collect
+    UNSWEPT = "unswept"
+    SCHEDULED = "scheduled"
+    SWEEPING = "sweeping"
+    PARTIALLY_SWEPT = "partially_swept"
+    SWEPT = "swept"
+    FAILED = "failed"
+
+
+def invoice_sweep(deposits: Iterable[DepositSweep]) -> InvoiceSweep:
+    """An invoice's sweep state, from its canonical deposits."""
+    states = set(deposits)
+    if not states:
+        return InvoiceSweep.NOT_APPLICABLE
+    if len(states) == 1:
+        return InvoiceSweep(states.pop().value)
+    if DepositSweep.SWEEPING in states:
+        return InvoiceSweep.SWEEPING
+    if DepositSweep.SWEPT in states:
+        return InvoiceSweep.PARTIALLY_SWEPT
+    return InvoiceSweep.SCHEDULED if DepositSweep.SCHEDULED in states else InvoiceSweep.FAILED
+
+
+class Wait(StrEnum):
+    """Why a deposit is not collected now."""
+
+    NOT_FINAL = "not_final"  # not deep enough yet
+    WATCH_ONLY = "watch_only"  # this node holds no keys
+    NO_TREASURY = "no_treasury"  # the config names none for this network and store
+    TREASURY_ANNOUNCED = "treasury_announced"  # a new treasury waits for its delay
+    OUTFLOWS_PAUSED = "outflows_paused"
+    DISPUTED = "disputed"  # the balance is not what the books say
+    BELOW_MIN_VALUE = "below_min_value"  # worth less than networks.*.sweep.min_value
+    NO_RATE = "no_rate"  # its value is unknown, so it cannot be weighed against the minimum
+    NOT_WORTH_FEE = "not_worth_fee"  # the fee would eat too much of it
+    FEE_TOO_HIGH = "fee_too_high"  # the network asks more than networks.*.sweep.max_fee_gwei
+    FEE_UNKNOWN = "fee_unknown"  # the network has not told its fee yet
+    GAS_BUDGET_SPENT = "gas_budget_spent"  # networks.*.sweep.gas_budget_per_day
+    NO_GAS = "no_gas"  # the gas station cannot pay the fee: send coins to it
+    NEXT_ROUND = "next_round"  # waits for networks.*.sweep.every
+    FAILED_BEFORE = "failed_before"  # it failed too often; look into it
+    UNDER_WAY = "under_way"  # already in a sweep
+
+
+FEE_SHARE_MAX = Fraction(1, 4)  # of the value: past a quarter, waiting for more money or cheaper gas beats collecting
+ATTEMPTS_MAX = 3  # of one address and asset, before a person should look
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the merchant configured for one network."""
+
+    min_value: Fraction | None  # in `min_value`'s currency; None: anything
+    fee_price_max: int | None  # base units per unit of gas
+    every: timedelta
+    gas_budget_units: int | None  # of the native coin per day
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """What lies on one address in one asset, ready to be collected."""
+
+    age: timedelta  # of its oldest deposit
+    value: Fraction | None  # in the policy's currency; None: no rate
+    fee_value: Fraction | None  # what collecting costs, in the same currency; None: no rate
+    fee_units: int  # in the native coin
+    is_native: bool
+    units: int
+    failed_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """What holds for every candidate of a round."""
+
+    fee_price: int
+    gas_station_units: int  # what the gas station can still spend
+    gas_spent_today_units: int
+    since_last_round: timedelta | None  # None: never swept
+
+
+def reason_to_wait(candidate: Candidate, policy: Policy, conditions: Conditions) -> Wait | None:
+    """Why not to collect `candidate` now; None: collect it."""
+    if candidate.failed_count >= ATTEMPTS_MAX:
+        return Wait.FAILED_BEFORE
+    if policy.fee_price_max is not None and conditions.fee_price > policy.fee_price_max:
+        return Wait.FEE_TOO_HIGH
+    if (
+        candidate.is_native
+        and candidate.fee_units * FEE_SHARE_MAX.denominator > candidate.units * FEE_SHARE_MAX.numerator
+    ):
+        return Wait.NOT_WORTH_FEE
+    if policy.min_value is not None:
+        if candidate.value is None:
+            return Wait.NO_RATE
+        if candidate.value < policy.min_value:
+            return Wait.BELOW_MIN_VALUE
+    if (
+        candidate.value is not None
+        and candidate.fee_value is not None
+        and candidate.fee_value > candidate.value * FEE_SHARE_MAX
+    ):
+        return Wait.NOT_WORTH_FEE
+    if conditions.since_last_round is not None and conditions.since_last_round < policy.every:
+        return Wait.NEXT_ROUND
+    if (
+        policy.gas_budget_units is not None
+        and conditions.gas_spent_today_units + candidate.fee_units > policy.gas_budget_units
+    ):
+        return Wait.GAS_BUDGET_SPENT
+    if not candidate.is_native and candidate.fee_units > conditions.gas_station_units:
+        return Wait.NO_GAS
+    return None
