@@ -1,0 +1,108 @@
+"""Webhook signatures against the outside world.
+
+Source of the vector: the test suites of the specification's own libraries,
+https://github.com/standard-webhooks/standard-webhooks (Python:
+libraries/python/tests/test_webhooks.py, `test_sign_function`). The verifier is the same project's Python
+package, `standardwebhooks`. A value that fails is never refreshed from our own
+output: it is what merchants' libraries compute.
+"""
+
+import base64
+import json
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from standardwebhooks.webhooks import Webhook, WebhookVerificationError
+
+from paynode.domain.signing import MalformedSecret, Secret, headers, sign
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+MESSAGE_ID = "msg_p5jXN8AQM9LWM0D4loKWxJek"
+SENT_AT = datetime.fromtimestamp(1614265330, tz=UTC)
+BODY = b'{"test": 2432232314}'
+SIGNATURE = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+
+OTHER = Secret.from_key(bytes(range(32)))
+
+
+def test_the_published_vector_comes_out() -> None:
+    assert sign(Secret.parse(SECRET), MESSAGE_ID, SENT_AT, BODY) == SIGNATURE
+
+
+def test_the_timestamp_is_the_second_of_the_attempt_rounded_down() -> None:
+    late_in_the_second = SENT_AT.replace(microsecond=999_999)
+    assert headers([Secret.parse(SECRET)], MESSAGE_ID, late_in_the_second, BODY) == {
+        "webhook-id": MESSAGE_ID,
+        "webhook-timestamp": "1614265330",
+        "webhook-signature": SIGNATURE,
+    }
+
+
+@given(
+    body=st.dictionaries(st.text(), st.text() | st.integers()).map(json.dumps), key=st.binary(min_size=24, max_size=64)
+)
+def test_the_public_library_verifies_what_we_sign(body: str, key: bytes) -> None:
+    secret = Secret.from_key(key)
+    signed = headers([secret], "evt_1", datetime.now(UTC), body.encode())
+    assert Webhook(secret.reveal()).verify(body, signed) == json.loads(body)
+
+
+def test_during_a_rotation_the_holder_of_either_secret_can_verify() -> None:
+    signed = headers([OTHER, Secret.parse(SECRET)], "evt_1", datetime.now(UTC), BODY)
+    assert Webhook(SECRET).verify(BODY, signed) == json.loads(BODY)
+    assert Webhook(OTHER.reveal()).verify(BODY, signed) == json.loads(BODY)
+
+
+def test_a_secret_of_free_text_is_verified_with_its_raw_bytes() -> None:
+    signed = headers([Secret.from_text("пароль, any text")], "evt_1", datetime.now(UTC), BODY)
+    assert Webhook("пароль, any text".encode()).verify(BODY, signed) == json.loads(BODY)
+
+
+@pytest.mark.parametrize("changed", ["webhook-id", "webhook-timestamp", "body", "secret"])
+def test_the_public_library_refuses_when_any_part_was_exchanged(changed: str) -> None:
+    now = datetime.now(UTC)
+    signed = headers([Secret.parse(SECRET)], "evt_1", now, BODY)
+    body = b"{}" if changed == "body" else BODY
+    secret = OTHER.reveal() if changed == "secret" else SECRET
+    match changed:
+        case "webhook-id":
+            signed[changed] = "evt_2"
+        case "webhook-timestamp":
+            signed[changed] = str(int(now.timestamp()) + 60)
+    with pytest.raises(WebhookVerificationError):
+        Webhook(secret).verify(body, signed)
+
+
+@pytest.mark.parametrize("key", [bytes(24), bytes(64)])
+def test_secrets_of_the_specified_lengths_parse_back_to_themselves(key: bytes) -> None:
+    assert Secret.parse(Secret.from_key(key).reveal()) == Secret(key)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "whsec_",
+        "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+        "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaS",
+        "whsec_MfKQ9r8GKYqrTwjUPD8I LPZIo2LaLaSw",
+        "whsec_ключ",
+        "whsec_" + base64.b64encode(bytes(23)).decode(),
+        "whsec_" + base64.b64encode(bytes(65)).decode(),
+    ],
+)
+def test_a_malformed_secret_is_refused(text: str) -> None:
+    with pytest.raises(MalformedSecret):
+        Secret.parse(text)
+
+
+def test_an_empty_text_is_no_secret() -> None:
+    with pytest.raises(MalformedSecret):
+        Secret.from_text("")
+
+
+def test_a_secret_never_prints_its_key() -> None:
+    secret = Secret.from_text("do not print")
+    assert "do not print" not in f"{secret} {secret!r}"
