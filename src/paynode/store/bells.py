@@ -1,0 +1,32 @@
+"""Wake-up calls inside the process. Losing one costs a poll, nothing more: rows are the truth."""
+
+import trio
+
+INVOICES = "invoices"  # one was made or changed
+DELIVERIES = "deliveries"  # one is due
+OUTGOING = "outgoing"  # something is to be signed or sent
+WATCHES = "watches"  # an address was issued
+
+
+class Bells:
+    """Named bells: many may wait for one; whoever rings never waits."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[str, set[trio.Event]] = {}
+
+    def ring(self, name: str) -> None:
+        for event in self._waiting.pop(name, ()):
+            event.set()
+
+    async def wait(self, *names: str, seconds: float) -> bool:
+        """Wait until one of the bells rings, at most `seconds`; tells whether one did."""
+        event = trio.Event()
+        for name in names:
+            self._waiting.setdefault(name, set()).add(event)
+        try:
+            with trio.move_on_after(seconds):
+                await event.wait()
+        finally:
+            for name in names:
+                self._waiting.get(name, set()).discard(event)
+        return event.is_set()

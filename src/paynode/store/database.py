@@ -1,0 +1,235 @@
+"""The one file: how it is made, opened, migrated, and written to.
+
+    create()  makes it, once          open()  refuses whatever is not ours, whole and of a schema we know (I24)
+    write()   runs an operation as one transaction; after the commit, the bells it touched ring
+
+The daemon holds one connection and calls it on trio's thread: a statement takes microseconds, and no await can
+stand inside a transaction. Commands use a short connection of their own and wait for the lock.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from importlib import resources
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import apsw
+
+from paynode.store.bells import Bells
+
+APPLICATION_ID = 0x70_61_79_6E  # "payn", https://www.sqlite.org/pragma.html#pragma_application_id
+SQLITE_VERSION_MIN = 3_051_003  # fixes a corruption when a write-ahead log is reset while it is read
+BUSY_MS = 5000  # a command's write takes milliseconds; the daemon's longest operation less than a second
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Value = str | int | bytes | None
+
+
+class DatabaseProblem(Exception):
+    """The file is missing, foreign, damaged or of a schema we do not know. The message says what to do."""
+
+
+class Tx:
+    """One open transaction: what an operation gets to run SQL with."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+        self.rung: set[str] = set()
+
+    def rows(self, sql: str, values: Mapping[str, Value] | tuple[Value, ...] = ()) -> list[tuple[Any, ...]]:
+        return self._connection.execute(sql, values).fetchall()
+
+    def row(self, sql: str, values: Mapping[str, Value] | tuple[Value, ...] = ()) -> tuple[Any, ...] | None:
+        return self._connection.execute(sql, values).fetchone()
+
+    def run(self, sql: str, values: Mapping[str, Value] | tuple[Value, ...] = ()) -> int:
+        """Run one statement; returns how many rows it changed."""
+        self._connection.execute(sql, values).fetchall()
+        return self._connection.changes()
+
+    def run_many(self, sql: str, values: Iterable[Mapping[str, Value] | tuple[Value, ...]]) -> None:
+        for _ in self._connection.executemany(sql, values):
+            pass
+
+    def insert(self, sql: str, values: Mapping[str, Value] | tuple[Value, ...]) -> int:
+        """Run one insert; returns the row's integer key."""
+        self._connection.execute(sql, values).fetchall()
+        return self._connection.last_insert_rowid()
+
+    def ring(self, bell: str) -> None:
+        """Wake whoever waits for `bell`, once this transaction is committed."""
+        self.rung.add(bell)
+
+
+class Database:
+    """One connection to the file."""
+
+    def __init__(
+        self, connection: apsw.Connection, *, before_commit: Callable[[], None], after_commit: Callable[[], None]
+    ) -> None:
+        self._connection = connection
+        self._before_commit = before_commit
+        self._after_commit = after_commit
+        self.bells = Bells()
+
+    def write(self, operation: Callable[Concatenate[Tx, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run `operation(tx, ...)` as one transaction; commit if it returns, then ring the bells it touched."""
+        with self._transaction("begin immediate") as tx:
+            result = operation(tx, *args, **kwargs)
+        for bell in tx.rung:
+            self.bells.ring(bell)
+        return result
+
+    def read(self, query: Callable[Concatenate[Tx, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run `query(tx, ...)` on one consistent view of the file."""
+        with self._transaction("begin") as tx:
+            return query(tx, *args, **kwargs)
+
+    @contextmanager
+    def _transaction(self, begin: str) -> Iterator[Tx]:
+        self._connection.execute(begin)
+        tx = Tx(self._connection)
+        try:
+            yield tx
+            is_write = begin != "begin"
+            if is_write:
+                self._before_commit()
+            self._connection.execute("commit")
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.execute("rollback")
+            raise
+        if is_write:
+            self._after_commit()
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def _nothing() -> None:
+    """The hook of a node that nobody makes crash on purpose."""
+
+
+def create(path: Path) -> None:
+    """Make a new database at `path`, with every migration applied.
+
+    Raises:
+        DatabaseProblem: something is already there.
+    """
+    _check_library()
+    if path.exists():
+        raise DatabaseProblem(f"{path} already exists; a database is made only once.")
+    path.touch(mode=0o600)
+    connection = _connect(path)
+    try:
+        _exhaust(connection, f"pragma application_id = {APPLICATION_ID}")
+        _exhaust(connection, "pragma journal_mode = wal")
+        _migrate(connection)
+    finally:
+        connection.close()
+
+
+def open(
+    path: Path,
+    *,
+    before_commit: Callable[[], None] = _nothing,
+    after_commit: Callable[[], None] = _nothing,
+) -> Database:
+    """Open the database at `path`, migrating it if it is older than this version.
+
+    `before_commit` and `after_commit` run around each write's commit: the crash tests' hooks.
+
+    Raises:
+        DatabaseProblem: missing, foreign, newer, or damaged.
+    """
+    _check_library()
+    if not path.exists():
+        raise DatabaseProblem(
+            f"There is no database at {path}. A new node: run `paynode init`. An existing one: "
+            "put its database back (with its -wal file) before starting, or money in flight is forgotten."
+        )
+    try:
+        connection = _connect(path)
+    except apsw.Error as problem:
+        raise DatabaseProblem(f"{path} cannot be opened: {problem}") from problem
+    try:
+        _check_ours(connection, path)
+        _migrate(connection)
+    except apsw.Error as problem:
+        connection.close()
+        raise DatabaseProblem(f"{path} is damaged or not a database: {problem}. Restore a backup.") from problem
+    except DatabaseProblem:
+        connection.close()
+        raise
+    return Database(connection, before_commit=before_commit, after_commit=after_commit)
+
+
+def in_memory() -> Database:
+    """A database that is gone when closed, for tests and for reckoning."""
+    _check_library()
+    connection = apsw.Connection(":memory:")
+    _exhaust(connection, "pragma foreign_keys = on")
+    _migrate(connection)
+    return Database(connection, before_commit=_nothing, after_commit=_nothing)
+
+
+def _check_library() -> None:
+    if apsw.SQLITE_VERSION_NUMBER < SQLITE_VERSION_MIN:
+        raise DatabaseProblem(f"SQLite {apsw.sqlite_lib_version()} is too old: 3.51.3 is needed. Upgrade apsw.")
+
+
+def _connect(path: Path) -> apsw.Connection:
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+    connection.set_busy_timeout(BUSY_MS)
+    _exhaust(connection, "pragma synchronous = full")  # WAL with NORMAL may lose a commit when power fails (I21)
+    _exhaust(connection, "pragma foreign_keys = on")
+    _exhaust(connection, "pragma trusted_schema = off")
+    return connection
+
+
+def _check_ours(connection: apsw.Connection, path: Path) -> None:
+    application_id = _pragma(connection, "application_id")
+    if application_id != APPLICATION_ID:
+        raise DatabaseProblem(f"{path} is not a paynode database (application id {application_id:#x}).")
+    version, known = _pragma(connection, "user_version"), len(_migrations())
+    if version > known:
+        raise DatabaseProblem(
+            f"{path} was written by a newer paynode (schema {version}; this one knows {known}). Install that version."
+        )
+    verdict = connection.execute("pragma quick_check(1)").fetchone()
+    if verdict != ("ok",):
+        raise DatabaseProblem(f"{path} is damaged: {verdict}. Restore a backup.")
+
+
+def _pragma(connection: apsw.Connection, name: str) -> int:
+    row = connection.execute(f"pragma {name}").fetchone()
+    assert row is not None, "these pragmas always answer"
+    return int(row[0])
+
+
+def _migrations() -> list[str]:
+    """The migrations' SQL, in order; the schema version is how many were applied."""
+    folder = resources.files("paynode.store") / "migrations"
+    names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
+    return [(folder / name).read_text() for name in names]
+
+
+def _migrate(connection: apsw.Connection) -> None:
+    for version, sql in enumerate(_migrations(), start=1):
+        if version <= _pragma(connection, "user_version"):
+            continue
+        connection.execute("begin immediate")
+        try:
+            _exhaust(connection, sql)
+            _exhaust(connection, f"pragma user_version = {version}")
+        except BaseException:
+            connection.execute("rollback")
+            raise
+        connection.execute("commit")
+
+
+def _exhaust(connection: apsw.Connection, sql: str) -> None:
+    """Run every statement: a cursor that is not iterated stops after the first."""
+    for _ in connection.execute(sql):
+        pass

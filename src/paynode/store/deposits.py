@@ -1,0 +1,131 @@
+"""Deposits: transfers to our addresses as merchants see them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from fractions import Fraction
+
+from paynode.domain.deposit import Stage
+from paynode.domain.sweep import DepositSweep, Wait
+from paynode.store.chain import ROW, RowRecord
+from paynode.store.database import Tx, Value
+from paynode.store.pages import Page, select_page
+from paynode.store.records import Columns, Units
+
+
+@dataclass(frozen=True, slots=True)
+class DepositRecord:
+    id: str
+    row_id: int
+    store_id: str
+    invoice_id: str | None  # None: unattributed
+    network: str
+    address: str
+    method: str
+    units: Units
+    stage: Stage
+    worth: Fraction | None
+    seen_at: datetime
+    is_late: bool
+    replaces: str | None
+    sweep_state: DepositSweep
+    sweep_wait: Wait | None
+    detected_at: datetime
+    confirmed_at: datetime | None
+
+
+DEPOSIT = Columns(DepositRecord)
+_JOINED = f"select {DEPOSIT.of('d')}, {ROW.of('r')} from deposits d join chain_rows r on r.id = d.row_id"
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedDeposit:
+    """A deposit with the row it rests on."""
+
+    deposit: DepositRecord
+    row: RowRecord
+
+
+def _placed(found: list[tuple[object, ...]]) -> list[PlacedDeposit]:
+    split = len(DEPOSIT.names)
+    return [PlacedDeposit(DEPOSIT.decode(row[:split]), ROW.decode(row[split:])) for row in found]
+
+
+def add(tx: Tx, record: DepositRecord) -> None:
+    tx.run(DEPOSIT.insert("deposits"), DEPOSIT.encode(record))
+
+
+def save(tx: Tx, record: DepositRecord) -> None:
+    tx.run(DEPOSIT.update("deposits", "id"), DEPOSIT.encode(record))
+
+
+def by_id(tx: Tx, deposit_id: str) -> PlacedDeposit | None:
+    found = _placed(tx.rows(f"{_JOINED} where d.id = ?", (deposit_id,)))
+    return found[0] if found else None
+
+
+def of_invoice(tx: Tx, invoice_id: str) -> list[PlacedDeposit]:
+    return _placed(tx.rows(f"{_JOINED} where d.invoice_id = ? order by d.id", (invoice_id,)))
+
+
+def of_row(tx: Tx, row_id: int) -> DepositRecord | None:
+    row = tx.row(f"select {DEPOSIT.sql} from deposits where row_id = ?", (row_id,))
+    return None if row is None else DEPOSIT.decode(row)
+
+
+def unfinished(tx: Tx, network: str) -> list[PlacedDeposit]:
+    """Deposits of a network that are not final and not orphaned."""
+    return _placed(
+        tx.rows(f"{_JOINED} where d.network = ? and d.stage in ('detected', 'confirming', 'confirmed')", (network,))
+    )
+
+
+def waiting_for_sweep(tx: Tx, network: str) -> list[DepositRecord]:
+    """Final deposits of a network that no sweep has taken, oldest first."""
+    found = tx.rows(
+        f"select {DEPOSIT.sql} from deposits where network = ? and stage = 'settled' "
+        "and sweep_state in ('unswept', 'failed') order by id",
+        (network,),
+    )
+    return [DEPOSIT.decode(row) for row in found]
+
+
+def of_sweep_item(tx: Tx, item_id: int) -> list[DepositRecord]:
+    found = tx.rows(
+        f"select {DEPOSIT.of('d')} from sweep_deposits s join deposits d on d.id = s.deposit_id where s.item_id = ? "
+        "order by d.id",
+        (item_id,),
+    )
+    return [DEPOSIT.decode(row) for row in found]
+
+
+def set_sweep(tx: Tx, record: DepositRecord, state: DepositSweep, wait: Wait | None) -> None:
+    if (record.sweep_state, record.sweep_wait) != (state, wait):
+        save(tx, replace(record, sweep_state=state, sweep_wait=wait))
+
+
+def listed(
+    tx: Tx,
+    store_id: str | None,
+    page: Page,
+    *,
+    stages: Sequence[str] = (),
+    invoice_id: str | None = None,
+    unattributed: bool = False,
+) -> tuple[list[PlacedDeposit], bool]:
+    """One page of deposits and whether there are more."""
+    where = ["1"]
+    values: dict[str, Value] = {}
+    if store_id is not None:
+        where.append("d.store_id = :store_id")
+        values["store_id"] = store_id
+    if stages:
+        where.append(f"d.stage in ({', '.join(f':stage{n}' for n in range(len(stages)))})")
+        values |= {f"stage{n}": stage for n, stage in enumerate(stages)}
+    if invoice_id is not None:
+        where.append("d.invoice_id = :invoice_id")
+        values["invoice_id"] = invoice_id
+    if unattributed:
+        where.append("d.invoice_id is null")
+    rows, has_more = select_page(tx, _JOINED, where, values, page, key="d.id")
+    return _placed(rows), has_more

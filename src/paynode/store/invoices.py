@@ -1,0 +1,193 @@
+"""Invoices with their methods, quotes and addresses."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from fractions import Fraction
+
+from paynode.domain.invoice import PaymentState, Status
+from paynode.domain.quote import Quote
+from paynode.domain.sweep import InvoiceSweep
+from paynode.store.database import Tx, Value
+from paynode.store.pages import Page, select_page
+from paynode.store.records import Columns
+from paynode.store.times import from_ms, to_ms
+
+
+@dataclass(frozen=True, slots=True)
+class InvoiceRecord:
+    id: str
+    store_id: str
+    type: str
+    status: Status
+    payment_state: PaymentState
+    sweep_state: InvoiceSweep
+    amount: Decimal
+    currency: str
+    under_percent: Decimal
+    over_percent: Decimal
+    is_late_accepted: bool
+    name: str | None
+    description: str | None
+    order_id: str | None
+    customer: str | None
+    metadata: str  # JSON object of strings
+    success_url: str | None
+    fail_url: str | None
+    quote_seconds: int
+    monitor_seconds: int
+    created_at: datetime
+    updated_at: datetime
+    expires_at: datetime
+    monitor_until: datetime
+    is_late: bool = False
+    is_cancelled: bool = False
+    cancelled_at: datetime | None = None
+    is_deadline_passed: bool = False
+    accepted: Fraction | None = None
+    announced: str = ""
+    paid_at: datetime | None = None
+    set_aside: str | None = None
+    next_sequence: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class MethodRecord:
+    """One way an invoice may be paid."""
+
+    invoice_id: str
+    position: int
+    method: str
+    network: str
+    confirmations: int
+    provisioned_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AddressRecord:
+    address: str
+    family: str
+    account: int
+    hd_index: int
+    invoice_id: str
+    issued_at: datetime
+
+
+INVOICE = Columns(InvoiceRecord)
+METHOD = Columns(MethodRecord)
+ADDRESS = Columns(AddressRecord)
+
+
+def add(tx: Tx, record: InvoiceRecord, methods: Sequence[MethodRecord]) -> None:
+    tx.run(INVOICE.insert("invoices"), INVOICE.encode(record))
+    tx.run_many(METHOD.insert("invoice_methods"), [METHOD.encode(method) for method in methods])
+
+
+def save(tx: Tx, record: InvoiceRecord) -> None:
+    tx.run(INVOICE.update("invoices", "id"), INVOICE.encode(record))
+
+
+def by_id(tx: Tx, invoice_id: str) -> InvoiceRecord | None:
+    row = tx.row(f"select {INVOICE.sql} from invoices where id = ?", (invoice_id,))
+    return None if row is None else INVOICE.decode(row)
+
+
+def take_sequence(tx: Tx, invoice_id: str) -> int:
+    """The number of the invoice's next event."""
+    row = tx.row(
+        "update invoices set next_sequence = next_sequence + 1 where id = ? returning next_sequence - 1", (invoice_id,)
+    )
+    assert row is not None, "events are about invoices that exist"
+    return int(row[0])
+
+
+def methods(tx: Tx, invoice_id: str) -> list[MethodRecord]:
+    found = tx.rows(f"select {METHOD.sql} from invoice_methods where invoice_id = ? order by position", (invoice_id,))
+    return [METHOD.decode(row) for row in found]
+
+
+def mark_provisioned(tx: Tx, invoice_id: str, method: str, now: datetime) -> None:
+    tx.run(
+        "update invoice_methods set provisioned_at = ? where invoice_id = ? and method = ?",
+        (to_ms(now), invoice_id, method),
+    )
+
+
+def add_quotes(tx: Tx, invoice_id: str, quotes: Sequence[tuple[str, Quote]]) -> None:
+    tx.run_many(
+        "insert into quotes (invoice_id, method, units, rate, locked_at, valid_until) values (?, ?, ?, ?, ?, ?)",
+        [
+            (invoice_id, method, str(q.units), format(q.rate, "f"), to_ms(q.locked_at), to_ms(q.valid_until))
+            for method, q in quotes
+        ],
+    )
+
+
+def quotes(tx: Tx, invoice_id: str) -> dict[str, list[Quote]]:
+    """Every quote of an invoice by method, oldest first."""
+    found: dict[str, list[Quote]] = {}
+    for method, units, rate, locked, until in tx.rows(
+        "select method, units, rate, locked_at, valid_until from quotes where invoice_id = ? order by locked_at, id",
+        (invoice_id,),
+    ):
+        found.setdefault(method, []).append(Quote(int(units), Decimal(rate), from_ms(locked), from_ms(until)))
+    return found
+
+
+def addresses(tx: Tx, invoice_id: str) -> dict[str, AddressRecord]:
+    """The invoice's addresses by family."""
+    found = [
+        ADDRESS.decode(row)
+        for row in tx.rows(f"select {ADDRESS.sql} from addresses where invoice_id = ?", (invoice_id,))
+    ]
+    return {record.family: record for record in found}
+
+
+def address(tx: Tx, family: str, text: str) -> AddressRecord | None:
+    row = tx.row(f"select {ADDRESS.sql} from addresses where family = ? and address = ?", (family, text))
+    return None if row is None else ADDRESS.decode(row)
+
+
+def add_address(tx: Tx, record: AddressRecord) -> None:
+    tx.run(ADDRESS.insert("addresses"), ADDRESS.encode(record))
+
+
+def past_deadline(tx: Tx, now: datetime) -> list[InvoiceRecord]:
+    """Invoices that still wait and whose deadline is over by the clock; the chains may not agree yet."""
+    found = tx.rows(
+        f"select {INVOICE.sql} from invoices where expires_at < ? and status in ('open', 'confirming') "
+        "and is_deadline_passed = 0 and set_aside is null order by expires_at limit 500",
+        (to_ms(now),),
+    )
+    return [INVOICE.decode(row) for row in found]
+
+
+def listed(
+    tx: Tx,
+    store_id: str | None,
+    page: Page,
+    *,
+    statuses: Sequence[str] = (),
+    order_id: str | None = None,
+    created_after: datetime | None = None,
+    created_before: datetime | None = None,
+) -> tuple[list[InvoiceRecord], bool]:
+    """One page of invoices and whether there are more."""
+    where = ["1"]
+    values: dict[str, Value] = {}
+    if store_id is not None:
+        where.append("store_id = :store_id")
+        values["store_id"] = store_id
+    if statuses:
+        where.append(f"status in ({', '.join(f':status{n}' for n in range(len(statuses)))})")
+        values |= {f"status{n}": status for n, status in enumerate(statuses)}
+    if order_id is not None:
+        where.append("order_id = :order_id")
+        values["order_id"] = order_id
+    for name, sign, moment in (("created_after", ">", created_after), ("created_before", "<", created_before)):
+        if moment is not None:
+            where.append(f"created_at {sign} :{name}")
+            values[name] = to_ms(moment)
+    rows, has_more = select_page(tx, f"select {INVOICE.sql} from invoices", where, values, page)
+    return [INVOICE.decode(row) for row in rows], has_more

@@ -1,0 +1,225 @@
+"""Events, the endpoints that want them, and what is owed to each."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from paynode.store.database import Tx, Value
+from paynode.store.pages import Page, select_page
+from paynode.store.records import Columns
+from paynode.store.times import to_ms
+
+
+@dataclass(frozen=True, slots=True)
+class EventRecord:
+    id: str
+    store_id: str | None
+    type: str
+    subject: str
+    sequence: int
+    payload: bytes  # the body that webhooks carry
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointRecord:
+    id: str
+    store_id: str
+    url: str
+    events: str  # space separated patterns
+    secret: str
+    state: str
+    reason: str | None
+    created_at: datetime
+    deleted_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryRecord:
+    id: str
+    store_id: str
+    endpoint_id: str
+    event_id: str
+    state: str
+    attempt_count: int
+    next_attempt_at: datetime | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRecord:
+    delivery_id: str
+    number: int
+    at: datetime
+    status: int | None
+    duration_ms: int
+    error: str | None
+    response_excerpt: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class DueDelivery:
+    """All that one attempt needs."""
+
+    delivery: DeliveryRecord
+    endpoint: EndpointRecord
+    payload: bytes
+
+
+EVENT = Columns(EventRecord)
+ENDPOINT = Columns(EndpointRecord)
+DELIVERY = Columns(DeliveryRecord)
+ATTEMPT = Columns(AttemptRecord)
+
+
+# Events
+
+
+def add_event(tx: Tx, record: EventRecord) -> None:
+    tx.run(EVENT.insert("events"), EVENT.encode(record))
+
+
+def take_sequence(tx: Tx, subject: str) -> int:
+    """The number of the next event about a subject that is not an invoice."""
+    row = tx.row(
+        "insert into event_sequences (subject, next_sequence) values (?, 2) "
+        "on conflict do update set next_sequence = next_sequence + 1 returning next_sequence - 1",
+        (subject,),
+    )
+    assert row is not None, "an upsert returns its row"
+    return int(row[0])
+
+
+def event(tx: Tx, event_id: str) -> EventRecord | None:
+    row = tx.row(f"select {EVENT.sql} from events where id = ?", (event_id,))
+    return None if row is None else EVENT.decode(row)
+
+
+def events_of(tx: Tx, subject: str) -> list[EventRecord]:
+    """Every event about one subject, in order."""
+    found = tx.rows(f"select {EVENT.sql} from events where subject = ? order by sequence", (subject,))
+    return [EVENT.decode(row) for row in found]
+
+
+def listed_events(
+    tx: Tx, store_id: str | None, page: Page, *, types: Sequence[str] = (), subject: str | None = None
+) -> tuple[list[EventRecord], bool]:
+    where = ["1"]
+    values: dict[str, Value] = {}
+    if store_id is not None:
+        where.append("store_id = :store_id")
+        values["store_id"] = store_id
+    if subject is not None:
+        where.append("subject = :subject")
+        values["subject"] = subject
+    if types:
+        where.append(f"type in ({', '.join(f':type{n}' for n in range(len(types)))})")
+        values |= {f"type{n}": kind for n, kind in enumerate(types)}
+    rows, has_more = select_page(tx, f"select {EVENT.sql} from events", where, values, page)
+    return [EVENT.decode(row) for row in rows], has_more
+
+
+# Endpoints
+
+
+def add_endpoint(tx: Tx, record: EndpointRecord) -> None:
+    tx.run(ENDPOINT.insert("webhook_endpoints"), ENDPOINT.encode(record))
+
+
+def save_endpoint(tx: Tx, record: EndpointRecord) -> None:
+    tx.run(ENDPOINT.update("webhook_endpoints", "id"), ENDPOINT.encode(record))
+
+
+def endpoint(tx: Tx, endpoint_id: str) -> EndpointRecord | None:
+    """An endpoint that is not deleted."""
+    row = tx.row(f"select {ENDPOINT.sql} from webhook_endpoints where id = ? and deleted_at is null", (endpoint_id,))
+    return None if row is None else ENDPOINT.decode(row)
+
+
+def endpoints_of(tx: Tx, store_id: str) -> list[EndpointRecord]:
+    found = tx.rows(
+        f"select {ENDPOINT.sql} from webhook_endpoints where store_id = ? and deleted_at is null order by id",
+        (store_id,),
+    )
+    return [ENDPOINT.decode(row) for row in found]
+
+
+def endpoint_counts(tx: Tx) -> Mapping[str, int]:
+    """How many endpoints each store has."""
+    return dict(tx.rows("select store_id, count(*) from webhook_endpoints where deleted_at is null group by store_id"))
+
+
+# Deliveries
+
+
+def add_delivery(tx: Tx, record: DeliveryRecord) -> None:
+    tx.run(DELIVERY.insert("deliveries"), DELIVERY.encode(record))
+
+
+def save_delivery(tx: Tx, record: DeliveryRecord) -> None:
+    tx.run(DELIVERY.update("deliveries", "id"), DELIVERY.encode(record))
+
+
+def delivery(tx: Tx, delivery_id: str) -> DeliveryRecord | None:
+    row = tx.row(f"select {DELIVERY.sql} from deliveries where id = ?", (delivery_id,))
+    return None if row is None else DELIVERY.decode(row)
+
+
+def due_deliveries(tx: Tx, now: datetime, *, limit: int, busy: Sequence[str] = ()) -> list[DueDelivery]:
+    """Deliveries whose time has come, oldest first, of endpoints that are enabled and not in `busy`."""
+    marks = ", ".join("?" for _ in busy)
+    found = tx.rows(
+        f"select {DELIVERY.of('d')}, {ENDPOINT.of('e')}, v.payload from deliveries d "
+        "join webhook_endpoints e on e.id = d.endpoint_id join events v on v.id = d.event_id "
+        f"where d.state = 'due' and d.next_attempt_at <= ? and e.state = 'enabled' and e.deleted_at is null "
+        f"and d.endpoint_id not in ({marks}) order by d.next_attempt_at, d.id limit ?",
+        (to_ms(now), *busy, limit),
+    )
+    first, second = len(DELIVERY.names), len(DELIVERY.names) + len(ENDPOINT.names)
+    return [
+        DueDelivery(DELIVERY.decode(row[:first]), ENDPOINT.decode(row[first:second]), bytes(row[second]))
+        for row in found
+    ]
+
+
+def next_attempt_ms(tx: Tx) -> int | None:
+    """When the next delivery is due."""
+    row = tx.row("select min(next_attempt_at) from deliveries where state = 'due'")
+    return None if row is None else row[0]
+
+
+def add_attempt(tx: Tx, record: AttemptRecord) -> None:
+    tx.run(ATTEMPT.insert("delivery_attempts"), ATTEMPT.encode(record))
+
+
+def attempts(tx: Tx, delivery_id: str) -> list[AttemptRecord]:
+    found = tx.rows(
+        f"select {ATTEMPT.sql} from delivery_attempts where delivery_id = ? order by number", (delivery_id,)
+    )
+    return [ATTEMPT.decode(row) for row in found]
+
+
+def listed_deliveries(
+    tx: Tx,
+    store_id: str | None,
+    page: Page,
+    *,
+    states: Sequence[str] = (),
+    event_id: str | None = None,
+    endpoint_id: str | None = None,
+    subject: str | None = None,
+) -> tuple[list[DeliveryRecord], bool]:
+    where = ["1"]
+    values: dict[str, Value] = {}
+    for name, value in (("store_id", store_id), ("event_id", event_id), ("endpoint_id", endpoint_id)):
+        if value is not None:
+            where.append(f"{name} = :{name}")
+            values[name] = value
+    if subject is not None:
+        where.append("event_id in (select id from events where subject = :subject)")
+        values["subject"] = subject
+    if states:
+        where.append(f"state in ({', '.join(f':state{n}' for n in range(len(states)))})")
+        values |= {f"state{n}": state for n, state in enumerate(states)}
+    rows, has_more = select_page(tx, f"select {DELIVERY.sql} from deliveries", where, values, page)
+    return [DELIVERY.decode(row) for row in rows], has_more

@@ -1,0 +1,176 @@
+"""Transactions of ours, their signed versions, and the pauses that stop them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from paynode.domain.outgoing import Purpose, State
+from paynode.store.database import Tx
+from paynode.store.records import Columns, Units
+from paynode.store.times import to_ms
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingRecord:
+    id: str
+    network: str
+    store_id: str
+    purpose: Purpose
+    state: State
+    sender: str
+    account: int
+    key_path: str  # which key signs: 'gas', or 'deposit/<index>'
+    recipient: str
+    method: str
+    units: Units
+    empties_sender: bool
+    created_at: datetime
+    updated_at: datetime
+    nonce: int | None = None
+    receipt_hash: str | None = None
+    receipt_block: int | None = None
+    receipt_block_hash: str | None = None
+    receipt_succeeded: bool | None = None
+    receipt_fee: Units | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRecord:
+    outgoing_id: str
+    version: int
+    tx_hash: str
+    raw: bytes
+    body: str
+    value_units: Units
+    fee_limit: Units
+    signed_at: datetime
+    sent_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PauseRecord:
+    id: int
+    network: str
+    method: str  # '': every asset
+    reason: str
+    paused_at: datetime
+    resumed_at: datetime | None
+
+
+OUTGOING = Columns(OutgoingRecord)
+VERSION = Columns(VersionRecord)
+PAUSE = Columns(PauseRecord)
+
+
+def add(tx: Tx, record: OutgoingRecord) -> None:
+    tx.run(OUTGOING.insert("outgoing"), OUTGOING.encode(record))
+
+
+def save(tx: Tx, record: OutgoingRecord) -> None:
+    tx.run(OUTGOING.update("outgoing", "id"), OUTGOING.encode(record))
+
+
+def by_id(tx: Tx, outgoing_id: str) -> OutgoingRecord:
+    row = tx.row(f"select {OUTGOING.sql} from outgoing where id = ?", (outgoing_id,))
+    assert row is not None, "outgoing rows are never deleted"
+    return OUTGOING.decode(row)
+
+
+def under_way(tx: Tx, network: str) -> list[OutgoingRecord]:
+    """Those that are planned, signed or broadcast, oldest first."""
+    found = tx.rows(
+        f"select {OUTGOING.sql} from outgoing where network = ? "
+        "and state in ('planned', 'signed', 'broadcast') order by id",
+        (network,),
+    )
+    return [OUTGOING.decode(row) for row in found]
+
+
+def recently_final(tx: Tx, network: str, above_block: int) -> list[OutgoingRecord]:
+    """Ended ones whose receipt lies above a height: a reorganisation may still undo them."""
+    found = tx.rows(
+        f"select {OUTGOING.sql} from outgoing where network = ? and state in ('confirmed', 'reverted') "
+        "and receipt_block > ? order by id",
+        (network, above_block),
+    )
+    return [OUTGOING.decode(row) for row in found]
+
+
+def add_version(tx: Tx, record: VersionRecord) -> None:
+    tx.run(VERSION.insert("outgoing_versions"), VERSION.encode(record))
+
+
+def versions(tx: Tx, outgoing_id: str) -> list[VersionRecord]:
+    """Every signed version, oldest first."""
+    found = tx.rows(
+        f"select {VERSION.sql} from outgoing_versions where outgoing_id = ? order by version", (outgoing_id,)
+    )
+    return [VERSION.decode(row) for row in found]
+
+
+def mark_sent(tx: Tx, outgoing_id: str, version: int, now: datetime) -> None:
+    tx.run(
+        "update outgoing_versions set sent_at = ? where outgoing_id = ? and version = ?",
+        (to_ms(now), outgoing_id, version),
+    )
+
+
+def signed_count(tx: Tx, network: str, sender: str) -> int:
+    """How many nonces of `sender` we have used: they are handed out from 0 without a gap."""
+    row = tx.row("select max(nonce) from outgoing where network = ? and sender = ?", (network, sender))
+    return 0 if row is None or row[0] is None else int(row[0]) + 1
+
+
+def final_counts(tx: Tx, network: str) -> dict[str, int]:
+    """By sender, how many of its nonces are spent for good, as far as we know."""
+    return dict(
+        tx.rows(
+            "select sender, count(*) from outgoing where network = ? and nonce is not null "
+            "and state in ('confirmed', 'reverted', 'replaced') group by sender",
+            (network,),
+        )
+    )
+
+
+def fees_since(tx: Tx, network: str, moment: datetime) -> int:
+    """What transactions signed since `moment` cost, or may cost at most, in native units."""
+    found = tx.rows(
+        "select coalesce(o.receipt_fee, (select v.fee_limit from outgoing_versions v where v.outgoing_id = o.id "
+        "order by v.version desc limit 1), '0') from outgoing o where o.network = ? and o.created_at >= ? "
+        "and o.state <> 'failed'",
+        (network, to_ms(moment)),
+    )
+    return sum(int(fee) for (fee,) in found)
+
+
+# Pauses
+
+
+def pause(tx: Tx, network: str, method: str, reason: str, now: datetime) -> bool:
+    """Stop outflows of one asset ('' for all) until acknowledged; tells whether that is new."""
+    return (
+        tx.run(
+            "insert into outflow_pauses (network, method, reason, paused_at) values (?, ?, ?, ?) "
+            "on conflict do nothing",
+            (network, method, reason, to_ms(now)),
+        )
+        == 1
+    )
+
+
+def pauses(tx: Tx) -> list[PauseRecord]:
+    """Every pause that nobody has acknowledged."""
+    return [
+        PAUSE.decode(row)
+        for row in tx.rows(f"select {PAUSE.sql} from outflow_pauses where resumed_at is null order by id")
+    ]
+
+
+def is_paused(open_pauses: Sequence[PauseRecord], network: str, method: str) -> bool:
+    return any(p.network == network and p.method in {"", method} for p in open_pauses)
+
+
+def resume(tx: Tx, now: datetime) -> int:
+    """Acknowledge every pause; returns how many there were."""
+    return tx.run("update outflow_pauses set resumed_at = ? where resumed_at is null", (to_ms(now),))

@@ -1,0 +1,144 @@
+"""Sweeps, their items, and the treasuries they may pay."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from paynode.domain.sweep import ItemState, State
+from paynode.store.database import Tx, Value
+from paynode.store.pages import Page, select_page
+from paynode.store.records import Columns, Units
+from paynode.store.times import from_ms
+
+
+@dataclass(frozen=True, slots=True)
+class SweepRecord:
+    id: str
+    store_id: str
+    network: str
+    method: str
+    treasury: str
+    state: State
+    created_at: datetime
+    completed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ItemRecord:
+    """One address of a sweep."""
+
+    id: int
+    sweep_id: str
+    network: str
+    address: str
+    method: str
+    units: Units
+    state: ItemState
+    reason: str | None = None
+    top_up_id: str | None = None
+    transfer_id: str | None = None
+    moved: Units | None = None
+    fee: Units | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TreasuryRecord:
+    network: str
+    store_id: str
+    address: str
+    effective_at: datetime
+
+
+SWEEP = Columns(SweepRecord)
+ITEM = Columns(ItemRecord)
+TREASURY = Columns(TreasuryRecord)
+
+
+def add(tx: Tx, record: SweepRecord) -> None:
+    tx.run(SWEEP.insert("sweeps"), SWEEP.encode(record))
+
+
+def save(tx: Tx, record: SweepRecord) -> None:
+    tx.run(SWEEP.update("sweeps", "id"), SWEEP.encode(record))
+
+
+def by_id(tx: Tx, sweep_id: str) -> SweepRecord | None:
+    row = tx.row(f"select {SWEEP.sql} from sweeps where id = ?", (sweep_id,))
+    return None if row is None else SWEEP.decode(row)
+
+
+def listed(tx: Tx, store_id: str | None, page: Page, *, states: Sequence[str] = ()) -> tuple[list[SweepRecord], bool]:
+    where = ["1"]
+    values: dict[str, Value] = {}
+    if store_id is not None:
+        where.append("store_id = :store_id")
+        values["store_id"] = store_id
+    if states:
+        where.append(f"state in ({', '.join(f':state{n}' for n in range(len(states)))})")
+        values |= {f"state{n}": state for n, state in enumerate(states)}
+    rows, has_more = select_page(tx, f"select {SWEEP.sql} from sweeps", where, values, page)
+    return [SWEEP.decode(row) for row in rows], has_more
+
+
+def last_started(tx: Tx, network: str, store_id: str, method: str) -> datetime | None:
+    """When the newest sweep of this asset was planned."""
+    row = tx.row(
+        "select max(created_at) from sweeps where network = ? and store_id = ? and method = ?",
+        (network, store_id, method),
+    )
+    return None if row is None or row[0] is None else from_ms(row[0])
+
+
+def add_item(tx: Tx, record: ItemRecord, deposit_ids: Sequence[str]) -> None:
+    """Store an item; its `id` is given by the store."""
+    values = ITEM.encode(record) | {"id": None}
+    item_id = tx.insert(ITEM.insert("sweep_items"), values)
+    tx.run_many("insert into sweep_deposits (item_id, deposit_id) values (?, ?)", [(item_id, d) for d in deposit_ids])
+
+
+def save_item(tx: Tx, record: ItemRecord) -> None:
+    tx.run(ITEM.update("sweep_items", "id"), ITEM.encode(record))
+
+
+def items(tx: Tx, sweep_id: str) -> list[ItemRecord]:
+    return [
+        ITEM.decode(row)
+        for row in tx.rows(f"select {ITEM.sql} from sweep_items where sweep_id = ? order by id", (sweep_id,))
+    ]
+
+
+def items_under_way(tx: Tx, network: str) -> list[ItemRecord]:
+    """Items whose sweep has not ended, oldest first."""
+    found = tx.rows(
+        f"select {ITEM.of('i')} from sweep_items i join sweeps s on s.id = i.sweep_id "
+        "where i.network = ? and s.completed_at is null and i.state not in ('completed', 'failed') order by i.id",
+        (network,),
+    )
+    return [ITEM.decode(row) for row in found]
+
+
+def item_of_outgoing(tx: Tx, outgoing_id: str) -> ItemRecord | None:
+    """The item that an outgoing transaction serves, as its transfer or its newest top-up."""
+    row = tx.row(f"select {ITEM.sql} from sweep_items where transfer_id = ?1 or top_up_id = ?1", (outgoing_id,))
+    return None if row is None else ITEM.decode(row)
+
+
+def failed_counts(tx: Tx, network: str) -> dict[tuple[str, str], int]:
+    """How often collecting from (address, method) has failed since it last worked."""
+    found = tx.rows(
+        "select address, method, count(*) from sweep_items i where network = ? and state = 'failed' and id > coalesce("
+        "(select max(id) from sweep_items j where j.network = i.network and j.address = i.address "
+        " and j.method = i.method and j.state = 'completed'), 0) group by address, method",
+        (network,),
+    )
+    return {(address, method): count for address, method, count in found}
+
+
+def treasury(tx: Tx, network: str, store_id: str) -> TreasuryRecord | None:
+    row = tx.row(f"select {TREASURY.sql} from treasuries where network = ? and store_id = ?", (network, store_id))
+    return None if row is None else TREASURY.decode(row)
+
+
+def set_treasury(tx: Tx, record: TreasuryRecord) -> None:
+    sets = "address = excluded.address, effective_at = excluded.effective_at"
+    tx.run(f"{TREASURY.insert('treasuries')} on conflict do update set {sets}", TREASURY.encode(record))
