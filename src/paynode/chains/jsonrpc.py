@@ -1,0 +1,200 @@
+"""JSON-RPC 2.0 as bytes, and what an answer that is no answer means. Pure.
+
+This is the one place that reads providers' error texts, because the protocol
+gives nothing better: caps on log ranges and rate limits come under a dozen
+codes. Everybody else looks at the class of the error.
+
+    Unavailable
+     └─ ProviderFailed      turn to the next provider
+         ├─ Garbled         not an answer to what was asked
+         ├─ WrongChain      a good answer from the wrong network
+         ├─ RateLimited     come back later
+         ├─ TooMuch         ask for less: caps on range, size and gas
+         │   └─ TimedOut
+         └─ RpcError        the question was understood and refused: reverted, invalid, unknown block
+             └─ MethodMissing
+
+https://www.jsonrpc.org/specification
+"""
+
+import re
+from collections.abc import Sequence
+from functools import cache
+from typing import Any, ClassVar
+
+import msgspec
+
+from paynode.chains.base import Unavailable
+
+MESSAGE_LENGTH_MAX = 300
+
+# Their own words, collected from public providers and node software.
+RATE_WORDS = re.compile(
+    r"rate.?limit|too many requests|per second|/sec|compute units|capacity|quota|daily|request (limit|count)|throttl",
+    re.IGNORECASE,
+)
+WIDTH_WORDS = re.compile(
+    r"range|results|too large|size exceed|limit exceeded|logs matched|timeout|timed out|too many (logs|blocks|topics)",
+    re.IGNORECASE,
+)
+GAS_WORDS = re.compile(r"out ?of ?gas|gas (required|limit|cap|allowance)|execution (timeout|aborted)", re.IGNORECASE)
+MISSING_WORDS = re.compile(
+    r"method\b.*\b(not (found|supported|available|allowed|exist)|does not exist|unavailable)|unsupported method",
+    re.IGNORECASE,
+)
+
+
+class ProviderFailed(Unavailable):
+    """`provider` (its name, never its URL) gave no usable answer. `reason` holds no secret."""
+
+    is_fault: ClassVar[bool] = True  # whether it speaks against the provider's health
+
+    def __init__(self, provider: str, reason: str) -> None:
+        super().__init__(f"{provider}: {reason}")
+        self.provider = provider
+        self.reason = reason
+
+
+class Garbled(ProviderFailed):
+    """An answer that is not JSON-RPC, is cut off, belongs to another question, or has the wrong shape."""
+
+
+class WrongChain(ProviderFailed):
+    """The provider serves another network."""
+
+
+class RateLimited(ProviderFailed):
+    """`retry_after_seconds` is the provider's own wish, None if it told none."""
+
+    def __init__(self, provider: str, reason: str, retry_after_seconds: int | None = None) -> None:
+        super().__init__(provider, reason)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class TooMuch(ProviderFailed):
+    """More was asked than the provider gives, or more came than we take: a smaller question may do."""
+
+    is_fault = False
+
+
+class TimedOut(TooMuch):
+    """No complete answer within the deadline."""
+
+    is_fault = True
+
+
+class RpcError(ProviderFailed):
+    """The provider understood and answered with an error."""
+
+    is_fault = False
+
+    def __init__(self, provider: str, code: int, message: str, data: object = None) -> None:
+        super().__init__(provider, f"error {code}: {message}")
+        self.code = code
+        self.message = message
+        self.data = data
+
+
+class MethodMissing(RpcError):
+    """The provider does not offer this method."""
+
+
+class _Answer(msgspec.Struct):
+    id: int | str | None = None
+    result: msgspec.Raw = msgspec.Raw()
+    error: msgspec.Raw = msgspec.Raw()
+
+
+class _Error(msgspec.Struct):
+    code: int = 0
+    message: str = ""
+    data: Any = None
+
+
+def encode_one(id_: int, method: str, params: Sequence[Any]) -> bytes:
+    return msgspec.json.encode(_request(id_, method, params))
+
+
+def encode_many(first_id: int, method: str, many_params: Sequence[Sequence[Any]]) -> bytes:
+    """A batch whose ids count up from `first_id`, in the order of `many_params`."""
+    return msgspec.json.encode([_request(first_id + at, method, params) for at, params in enumerate(many_params)])
+
+
+def _request(id_: int, method: str, params: Sequence[Any]) -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "id": id_, "method": method, "params": params}
+
+
+def decode_one(provider: str, body: bytes, id_: int, method: str, type_: Any) -> Any:
+    """The result in `body`, as `type_`.
+
+    Raises:
+        ProviderFailed: one of its kinds, by what came instead.
+    """
+    return _result(provider, _decode(provider, body, _Answer), id_, method, type_)
+
+
+def decode_many(provider: str, body: bytes, ids: range, method: str, type_: Any) -> list[Any]:
+    """The results of a batch in the order asked, whatever the order answered; the first error is raised."""
+    if body.lstrip().startswith(b"{"):  # the batch as a whole was refused
+        answer = _decode(provider, body, _Answer)
+        raise _failure(provider, answer, method) or Garbled(provider, f"{method}: one answer to a batch")
+    answers: list[_Answer] = _decode(provider, body, list[_Answer])
+    answer_by_id = {answer.id: answer for answer in answers}
+    if len(answers) != len(ids) or len(answer_by_id) != len(ids) or not all(id_ in answer_by_id for id_ in ids):
+        for answer in answers:  # some refuse a batch in one element without an id
+            if answer.id is None and (failure := _failure(provider, answer, method)):
+                raise failure
+        raise Garbled(provider, f"{method}: the batch's answers are not those to its questions")
+    return [_result(provider, answer_by_id[id_], id_, method, type_) for id_ in ids]
+
+
+def decode_error(provider: str, body: bytes, method: str) -> ProviderFailed | None:
+    """The JSON-RPC error in the body of a failed HTTP exchange, or None if there is none."""
+    try:
+        return _failure(provider, _decode(provider, body, _Answer), method)
+    except Garbled:
+        return None
+
+
+def _result(provider: str, answer: _Answer, id_: int, method: str, type_: Any) -> Any:
+    # "If there was an error in detecting the id in the Request object, it MUST be Null."
+    failure = _failure(provider, answer, method)
+    if failure and answer.id in (id_, None):
+        raise failure
+    if answer.id != id_:
+        raise Garbled(provider, f"{method}: answer to another question")
+    if not bytes(answer.result):
+        raise Garbled(provider, f"{method}: neither result nor error")
+    return _decode(provider, answer.result, type_, f"{method}: ")
+
+
+def _failure(provider: str, answer: _Answer, method: str) -> ProviderFailed | None:
+    if bytes(answer.error) in (b"", b"null"):
+        return None
+    error: _Error = _decode(provider, answer.error, _Error, f"{method}: ")
+    message = error.message[:MESSAGE_LENGTH_MAX]
+    if error.code == 429 or RATE_WORDS.search(message):
+        return RateLimited(provider, f"{method}: error {error.code}: {message}")
+    if (method == "eth_getLogs" and WIDTH_WORDS.search(message)) or (
+        method == "eth_call" and GAS_WORDS.search(message)
+    ):
+        return TooMuch(provider, f"{method}: error {error.code}: {message}")
+    if error.code == -32005:  # "Limit exceeded", EIP-1474
+        return RateLimited(provider, f"{method}: error {error.code}: {message}")
+    if error.code == -32601 or MISSING_WORDS.search(message):
+        return MethodMissing(provider, error.code, message, error.data)
+    return RpcError(provider, error.code, message, error.data)
+
+
+def _decode(provider: str, body: bytes | msgspec.Raw, type_: Any, prefix: str = "") -> Any:
+    try:
+        return _decoder(type_).decode(body)
+    except msgspec.MsgspecError as error:
+        raise Garbled(provider, f"{prefix}{error}") from None
+    except RecursionError:
+        raise Garbled(provider, f"{prefix}nested too deep") from None
+
+
+@cache
+def _decoder(type_: Any) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(type_)

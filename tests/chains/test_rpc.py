@@ -1,0 +1,390 @@
+"""The JSON-RPC client against servers that answer well, badly, slowly, and from the wrong chain."""
+
+import gzip
+import json
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import pytest
+import trio
+from tests.lab.anvil import anvil
+from tests.lab.client import call_data
+from tests.lab.stub import Reply, Script, Stub, error, reply, result, scripted, stub
+
+from paynode.chains.base import Unavailable
+from paynode.chains.rpc import (
+    Garbled,
+    MethodMissing,
+    NoProvider,
+    Provider,
+    ProviderFailed,
+    RateLimited,
+    RpcError,
+    RpcPool,
+    TimedOut,
+    TooMuch,
+    WrongChain,
+)
+
+CHAIN = 31337
+KEY = "0123456789abcdefsecret"
+
+
+@dataclass(frozen=True)
+class Url:
+    url: str
+    name: str = "node.example"
+
+    def reveal(self) -> str:
+        return self.url
+
+
+class Block(msgspec.Struct):
+    number: str
+    hash: str
+
+
+@asynccontextmanager
+async def talking_to(script: Script, **how: Any) -> AsyncIterator[tuple[Provider, Stub]]:
+    async with (
+        stub(scripted(CHAIN, script)) as server,
+        RpcPool([Url(f"{server.url}/v2/{KEY}?token={KEY}")], chain_id=CHAIN, **how) as pool,
+    ):
+        yield pool.all[0], server
+
+
+async def good(body: Any) -> Reply:
+    """Each answer is the call's own first parameter."""
+    if isinstance(body, list):
+        return reply([result(call, call["params"][0]) for call in body])
+    return reply(result(body, body["params"][0]))
+
+
+async def test_a_result_comes_back_as_the_type_asked_for() -> None:
+    async with talking_to(good) as (provider, _):
+        block = await provider.call("echo", [{"number": "0x1", "hash": "0xaa", "more": [1, 2]}], Block)
+        assert block == Block("0x1", "0xaa")
+        assert await provider.call("echo", [None], Block | None) is None
+
+
+async def test_calls_share_one_connection_and_the_chain_id_is_asked_once() -> None:
+    async with talking_to(good) as (provider, server):
+        for number in range(5):
+            assert await provider.call("echo", [number], int) == number
+        assert server.connections == 1
+        assert server.methods.count("eth_chainId") == 1
+        assert provider.calls_total == 6
+
+
+async def test_a_provider_of_another_chain_is_refused_before_anything_else_is_asked() -> None:
+    async with stub(scripted(1, good)) as server, RpcPool([Url(server.url)], chain_id=CHAIN) as pool:
+        with pytest.raises(WrongChain, match="serves chain 1, not 31337"):
+            await pool.first.call("echo", [1], int)
+        assert server.methods == ["eth_chainId"]
+        with pytest.raises(NoProvider) as caught:
+            _ = pool.first
+        assert caught.value.reason_by_name == {"node.example": "serves chain 1, not 31337"}
+
+
+async def test_an_answer_over_a_new_connection_counts_only_after_the_chain_id() -> None:
+    """Goal: a load balancer that reconnects us to another network is caught.
+
+    Method: the server closes after each answer, and turns to another chain before the second call.
+    """
+    chain_ids = [CHAIN, CHAIN, 1]
+
+    async def turning(body: Any) -> Reply:
+        if body["method"] == "eth_chainId":
+            return reply(result(body, hex(chain_ids.pop(0))))
+        return reply(result(body, 7), is_last=True)
+
+    async with stub(turning) as server, RpcPool([Url(server.url)], chain_id=CHAIN) as pool:
+        provider = pool.first
+        assert await provider.call("answer", [], int) == 7
+        chain_ids[:] = [1]
+        with pytest.raises(WrongChain):
+            await provider.call("answer", [], int)
+
+
+async def test_the_chain_id_is_asked_again_after_a_failure() -> None:
+    replies = [Reply(status=502), Reply(status=502)]
+
+    async def shaky(body: Any) -> Reply:
+        return replies.pop() if replies else await good(body)
+
+    async with talking_to(shaky) as (provider, server):
+        for _ in range(2):
+            with pytest.raises(ProviderFailed):
+                await provider.call("echo", [1], int)
+        assert await provider.call("echo", [1], int) == 1
+        assert server.methods.count("eth_chainId") == 3
+
+
+async def test_a_batch_comes_back_in_the_order_asked() -> None:
+    async def reversing(body: Any) -> Reply:
+        return reply([result(call, call["params"][0]) for call in reversed(body)])
+
+    async with talking_to(reversing) as (provider, server):
+        assert await provider.batch("echo", [[number] for number in range(120)], int) == list(range(120))
+        assert [len(body) for body in server.requests if isinstance(body, list)] == [50, 50, 20]
+        assert provider.calls_total == 121
+        assert await provider.batch("echo", [], int) == []
+
+
+@pytest.mark.parametrize("mangle", [
+    lambda answers: answers[:-1],
+    lambda answers: [*answers[:-1], answers[0]],
+    lambda answers: [*answers, answers[0]],
+    lambda answers: [*answers[:-1], answers[-1] | {"id": 10**9}],
+    lambda answers: {"jsonrpc": "2.0", "id": 1, "result": "0x1"},
+    lambda answers: [],
+])  # fmt: skip
+async def test_a_batch_with_other_answers_than_questions_is_garbled(mangle: Any) -> None:
+    async def mangled(body: Any) -> Reply:
+        return reply(mangle([result(call, 1) for call in body]))
+
+    async with talking_to(mangled) as (provider, _):
+        with pytest.raises(Garbled):
+            await provider.batch("echo", [[1], [2], [3]], int)
+
+
+async def test_a_batch_refused_as_a_whole_raises_its_error() -> None:
+    async def refusing(body: Any) -> Reply:
+        return reply({"jsonrpc": "2.0", "id": None, "error": {"code": -32600, "message": "batch too big"}})
+
+    async with talking_to(refusing) as (provider, _):
+        with pytest.raises(RpcError, match="batch too big"):
+            await provider.batch("echo", [[1], [2]], int)
+
+
+@pytest.mark.parametrize("body", [
+    b"",
+    b"<html><body>Welcome</body></html>",
+    b'{"jsonrpc":"2.0","id":2,"resu',
+    b'{"jsonrpc":"2.0","id":99,"result":"0x1"}',
+    b'{"jsonrpc":"2.0","id":"2","result":"0x1"}',
+    b'{"jsonrpc":"2.0","id":null,"result":"0x1"}',
+    b'{"jsonrpc":"2.0","result":"0x1"}',
+    b'{"jsonrpc":"2.0","id":2}',
+    b'{"jsonrpc":"2.0","id":2,"result":null}',
+    b'{"jsonrpc":"2.0","id":2,"result":17}',
+    b'{"jsonrpc":"2.0","id":2,"result":"\xff"}',
+    b'{"jsonrpc":"2.0","id":2,"error":"broken"}',
+    b'{"jsonrpc":"2.0","id":99,"error":{"code":3,"message":"not yours"}}',
+    b'[{"jsonrpc":"2.0","id":2,"result":"0x1"}]',
+    b'{"id":2,"result":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+], ids=lambda body: body[:50])  # fmt: skip
+async def test_what_is_no_answer_to_the_question_is_garbled(body: bytes) -> None:
+    async def answering(_: Any) -> Reply:
+        return Reply(body)
+
+    async with talking_to(answering) as (provider, _):
+        with pytest.raises(Garbled):
+            await provider.call("eth_something", [], str)
+        assert provider.is_resting
+
+
+@pytest.mark.parametrize("wrong", [
+    Reply(json.dumps({"id": 2, "result": "0x1"}).encode(), sent=5),
+    Reply(b"1f8b is not how this begins", headers={"content-encoding": "gzip"}),
+    Reply(gzip.compress(b'{"id":2,"result":"0x1"}')[:-9], headers={"content-encoding": "gzip"}),
+    Reply(b"x", headers={"content-encoding": "br"}),
+    Reply(status=301, headers={"location": "http://127.0.0.1:1/"}),
+    Reply(b"<html>", status=403),
+    Reply(b"", status=500),
+    Reply(b"<html>Bad gateway</html>", status=502),
+], ids=repr)  # fmt: skip
+async def test_a_broken_exchange_fails_and_lets_the_provider_rest(wrong: Reply) -> None:
+    async def answering(_: Any) -> Reply:
+        return wrong
+
+    async with talking_to(answering) as (provider, _):
+        with pytest.raises(ProviderFailed) as caught:
+            await provider.call("eth_something", [], str)
+        assert caught.value.is_fault
+        assert provider.is_resting
+        assert provider.reason == caught.value.reason
+
+
+async def test_gzip_is_unpacked() -> None:
+    async def packing(body: Any) -> Reply:
+        packed = gzip.compress(json.dumps(result(body, "0x" + "00" * 50_000)).encode())
+        return Reply(packed, headers={"content-encoding": "gzip"})
+
+    async with talking_to(packing) as (provider, _):
+        assert len(await provider.call("eth_something", [], str)) == 100_002
+
+
+@pytest.mark.parametrize("is_packed", [False, True])
+async def test_an_answer_over_the_size_limit_is_too_much_and_no_fault(is_packed: bool) -> None:
+    async def verbose(body: Any) -> Reply:
+        answer = json.dumps(result(body, "0" * 5_000_000)).encode()
+        return Reply(gzip.compress(answer), headers={"content-encoding": "gzip"}) if is_packed else Reply(answer)
+
+    async with talking_to(verbose, answer_bytes_max=100_000) as (provider, _):
+        with pytest.raises(TooMuch, match="more than 100000 bytes"):
+            await provider.call("eth_getLogs", [], str)
+        assert not provider.is_resting
+
+
+@pytest.mark.parametrize("drip_seconds", [None, 0.02])
+async def test_silence_and_dripping_end_at_the_deadline(drip_seconds: float | None) -> None:
+    async def slow(body: Any) -> Reply:
+        if drip_seconds is None:
+            await trio.sleep_forever()
+        return reply(result(body, "0" * 1000), drip_seconds=drip_seconds)
+
+    async with talking_to(slow, deadline_seconds=0.3) as (provider, _):
+        with trio.fail_after(5), pytest.raises(TimedOut):
+            await provider.call("eth_something", [], str)
+        assert provider.is_resting
+
+
+async def test_nobody_listening_is_a_failure_of_the_provider() -> None:
+    async with stub(good) as server:
+        url = server.url
+    async with RpcPool([Url(url)], chain_id=CHAIN) as pool:
+        with pytest.raises(Unavailable, match=r"node\.example: eth_chainId: ConnectError"):
+            await pool.first.call("echo", [1], int)
+
+
+@pytest.mark.parametrize(("headers", "least", "most"), [
+    ({"retry-after": "42"}, 41, 42),
+    ({"retry-after": "86400"}, 299, 300),
+    ({"retry-after": "soon"}, 0, 1),
+    ({}, 0, 1),
+])  # fmt: skip
+async def test_a_rate_limit_is_kept_as_long_as_the_provider_asks_within_reason(
+    headers: dict[str, str], least: int, most: int
+) -> None:
+    async def limiting(_: Any) -> Reply:
+        return Reply(b"slow down", status=429, headers=headers)
+
+    async with talking_to(limiting) as (provider, _):
+        with pytest.raises(RateLimited):
+            await provider.call("eth_something", [], str)
+        assert least < provider.rest_seconds <= most
+
+
+@pytest.mark.parametrize(("method", "code", "message", "kind"), [
+    ("eth_getLogs", -32005, "query returned more than 10000 results", TooMuch),
+    ("eth_getLogs", -32600, "you can make eth_getLogs requests with up to a 10 block range", TooMuch),
+    ("eth_getLogs", -32614, "eth_getLogs is limited to a 5 range", TooMuch),
+    ("eth_getLogs", -32000, "exceed maximum block range: 5000", TooMuch),
+    ("eth_getLogs", -32005, "limit exceeded", TooMuch),
+    ("eth_getLogs", -32000, "query timeout exceeded", TooMuch),
+    ("eth_getLogs", -32005, "daily request count exceeded, request rate limited", RateLimited),
+    ("eth_getLogs", -32000, "unknown block", RpcError),
+    ("eth_call", -32000, "out of gas", TooMuch),
+    ("eth_call", -32000, "gas required exceeds allowance (50000000)", TooMuch),
+    ("eth_call", 3, "execution reverted", RpcError),
+    ("eth_call", -32000, "header not found", RpcError),
+    ("eth_call", -32005, "limit exceeded", RateLimited),
+    ("eth_call", 429, "Your app has exceeded its compute units per second capacity", RateLimited),
+    ("eth_call", -32007, "15/second request limit reached", RateLimited),
+    ("trace_block", -32601, "nope", MethodMissing),
+    ("trace_block", -32000, "the method trace_block does not exist/is not available", MethodMissing),
+])  # fmt: skip
+async def test_providers_errors_are_told_apart(method: str, code: int, message: str, kind: type) -> None:
+    async def refusing(body: Any) -> Reply:
+        return reply(error(body, code, message))
+
+    async with talking_to(refusing) as (provider, _):
+        with pytest.raises(ProviderFailed) as caught:
+            await provider.call(method, [], str)
+        assert type(caught.value) is kind
+        assert provider.is_resting is (kind is RateLimited)
+
+
+async def test_an_error_in_a_failed_exchange_is_read_too() -> None:
+    async def refusing(body: Any) -> Reply:
+        return reply(error(body, 3, "execution reverted", "0x08c379a0"), status=400)
+
+    async with talking_to(refusing) as (provider, _):
+        with pytest.raises(RpcError) as caught:
+            await provider.call("eth_call", [], str)
+        assert (caught.value.code, caught.value.data) == (3, "0x08c379a0")
+
+
+async def test_neither_errors_nor_logs_know_the_url(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.WARNING, logger="httpx")  # as set by the client itself
+    wrongs = [
+        Reply(f"<html>{KEY}</html>".encode()),
+        Reply(json.dumps({"id": 2, "error": {"code": -32000, "message": f"invalid project id {KEY}"}}).encode()),
+        Reply(json.dumps({"id": None, "error": {"code": 1, "message": KEY}}).encode(), status=401),
+        Reply(b"", status=302, headers={"location": f"/{KEY}"}),
+        Reply(b"{}", sent=1),
+    ]
+
+    for wrong in wrongs:
+
+        async def answering(_: Any, wrong: Reply = wrong) -> Reply:
+            return wrong
+
+        async with talking_to(answering) as (provider, server):
+            with pytest.raises(ProviderFailed) as caught:
+                await provider.call("eth_something", [], str)
+            port = server.url.rsplit(":")[-1]
+            told = f"{caught.value!s} {caught.value!r} {caught.value.reason} {provider.reason}"
+            assert KEY not in told
+            assert port not in told
+            assert caught.value.__cause__ is None
+    assert KEY not in caplog.text
+
+
+async def test_failures_in_a_row_double_the_rest_and_success_ends_the_row() -> None:
+    replies = [Reply(status=502)] * 4
+
+    async def shaky(body: Any) -> Reply:
+        return replies.pop() if replies else await good(body)
+
+    async with talking_to(shaky) as (provider, _):
+        for expected in (1, 2, 4, 8):
+            with pytest.raises(ProviderFailed):
+                await provider.call("echo", [1], int)
+            assert expected - 0.5 < provider.rest_seconds <= expected
+        assert await provider.call("echo", [1], int) == 1
+        assert provider.is_resting  # it may be luck
+
+
+async def test_the_pool_turns_to_the_next_provider_while_one_rests() -> None:
+    async with stub(scripted(CHAIN, good)) as server:
+        urls = [Url(server.url, name) for name in ("one", "two")]
+        async with RpcPool(urls, chain_id=CHAIN) as pool:
+            one, two = pool.all
+            assert (pool.first, pool.second) == (one, two)
+            one.degrade("answered from another block")
+            assert (pool.first, pool.second) == (two, None)
+            two.degrade("stuck", rest_seconds=5)
+            assert pool.providers() == ()
+            with pytest.raises(NoProvider, match="one: answered from another block; two: stuck"):
+                _ = pool.first
+            assert 59 < one.rest_seconds <= 60
+            assert 4 < two.rest_seconds <= 5
+
+
+async def test_a_real_node_is_understood() -> None:
+    async with anvil() as lab, RpcPool([Url(lab.url)], chain_id=CHAIN) as pool:
+        provider = pool.first
+        payer = await lab.deploy("Payer")
+        block = await provider.call("eth_getBlockByNumber", ["latest", False], Block)
+        assert block.number == "0x2"
+        assert await provider.call("eth_getBlockByNumber", ["0x99", False], Block | None) is None
+        blocks = await provider.batch("eth_getBlockByNumber", [["0x1", False], ["0x0", False]], Block)
+        assert [block.number for block in blocks] == ["0x1", "0x0"]
+        with pytest.raises(MethodMissing):
+            await provider.call("eth_nonsense", [], str)
+        pay_then_revert = call_data(payer.compiled, "payThenRevert", [lab.faucet])
+        with pytest.raises(RpcError) as caught:
+            await provider.call("eth_call", [{"to": payer.address, "data": pay_then_revert}, "latest"], str)
+        assert caught.value.code == 3
+        assert str(caught.value.data).startswith("0x08c379a0")  # Error(string), "taken back"
+        await lab.rpc("anvil_setChainId", 5)
+        provider.degrade("to be verified again", rest_seconds=0)
+        with pytest.raises(WrongChain, match="serves chain 5"):
+            await provider.call("eth_blockNumber", [], str)
