@@ -1,0 +1,147 @@
+"""The config as the rest of the node sees it: read once, typed, frozen. `config.example.toml` explains every key."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+from enum import StrEnum
+from pathlib import Path
+
+from paynode.config.secrets import RpcUrl, SecretFile
+from paynode.config.values import IPNetwork
+from paynode.domain.invoice import Tolerance
+from paynode.domain.money import Asset
+from paynode.domain.quote import Price
+
+
+class Mode(StrEnum):
+    """What the node's money is worth; API keys carry it in their prefix."""
+
+    LIVE = "live"  # real money
+    TEST = "test"  # real chains, worthless coins
+    SIM = "sim"  # a chain inside the process
+
+
+class Family(StrEnum):
+    """Which adapter speaks to a network."""
+
+    EVM = "evm"
+    SIM = "sim"
+
+
+class CustodyMode(StrEnum):
+    """Who holds the keys to the deposit addresses."""
+
+    HOT = "hot"  # this node: it collects by itself
+    WATCH = "watch"  # the merchant: this node only sees
+
+
+class LatePayment(StrEnum):
+    """What happens to an expired invoice that is paid after all."""
+
+    REVIEW = "review"  # it stays expired until the merchant accepts it
+    ACCEPT = "accept"  # it becomes paid
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    mode: Mode
+    data_dir: Path
+    listen: tuple[str, ...]  # "host:port", as hypercorn binds them
+    public_url: str  # without a slash at its end
+    trusted_proxies: tuple[IPNetwork, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Custody:
+    mode: CustodyMode
+    mnemonic: SecretFile | None  # None: watch, or a simulation that brings its own
+    treasury_change_delay: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class NativeCoin:
+    symbol: str
+    decimals: int
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    contract: str
+    decimals: int
+    is_stable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SweepLimits:
+    """When collecting is worth it; None: no limit of that kind."""
+
+    min_value: Price | None
+    fee_price_max: int | None  # wei per unit of gas
+    every: timedelta
+    gas_budget_units: int | None  # of the native coin, per day
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    name: str
+    family: Family
+    chain_id: int | None  # None: a simulation has none
+    rpc: tuple[RpcUrl, ...]  # in the order they are asked
+    treasury: str | None  # for stores that name none of their own
+    confirmations: int
+    reorg_horizon: int
+    tick_seconds: int  # upper bound while invoices are open
+    native: NativeCoin
+    tokens: Mapping[str, Token]  # by symbol
+    explorer: str | None  # without a slash at its end
+    sweep: SweepLimits
+    is_enabled: bool
+
+    @property
+    def assets(self) -> tuple[Asset, ...]:
+        """What the network can be paid in: the native coin, then its tokens."""
+        native = Asset(self.name, self.native.symbol, self.native.decimals, contract=None)
+        tokens = (
+            Asset(self.name, symbol, token.decimals, token.contract, token.is_stable)
+            for symbol, token in self.tokens.items()
+        )
+        return (native, *tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    id: str
+    name: str
+    account: int  # its branch of the HD tree
+    treasuries: Mapping[str, str]  # by network; only those that differ from the network's
+    xpub_evm: str | None  # of its account, under watch
+
+
+@dataclass(frozen=True, slots=True)
+class InvoiceDefaults:
+    expires_in: timedelta
+    monitor_for: timedelta
+    quote_valid_for: timedelta
+    late_payment: LatePayment
+    tolerance: Tolerance
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    path: Path
+    node: Node
+    custody: Custody
+    networks: Mapping[str, Network]  # by name, disabled ones included
+    stores: Mapping[str, Store]  # by id
+    invoices: InvoiceDefaults
+    static_rates: Mapping[tuple[str, str], Decimal]  # (symbol, lower case; currency, upper case) -> price of one whole
+    webhook_allow: tuple[str, ...]  # "host:port"
+
+    @property
+    def enabled_networks(self) -> tuple[Network, ...]:
+        return tuple(network for network in self.networks.values() if network.is_enabled)
+
+    def treasury(self, store: str, network: str) -> str | None:
+        """Where this store's money on this network is collected; None: nowhere (watch or simulation)."""
+        return self.stores[store].treasuries.get(network) or self.networks[network].treasury
