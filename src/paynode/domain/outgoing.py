@@ -63,16 +63,18 @@ class ForeignNonce(Exception):
     """The chain counts more transactions of an account than we signed: somebody else holds its key."""
 
     def __init__(self, sender: str, ours: int, chain: int) -> None:
-        super().__init__(f"{sender}: we signed {ours} transactions, the chain counts {chain}")
+        super().__init__(f"{sender}: our next nonce is {ours}, the chain's is {chain}")
         self.sender = sender
 
 
-def next_nonce(sender: str, *, signed_count: int, chain_pending: int) -> int:
-    """The nonce of the next transaction.
+def next_nonce(sender: str, *, own_next: int | None, chain_pending: int) -> int:
+    """The nonce of the next transaction: after our last one, or where the chain stands if we never signed.
 
     Raises:
         ForeignNonce: the chain is ahead of us; outflows must pause.
     """
-    if chain_pending > signed_count:
-        raise ForeignNonce(sender, signed_count, chain_pending)
-    return signed_count
+    if own_next is None:
+        return chain_pending
+    if chain_pending > own_next:
+        raise ForeignNonce(sender, own_next, chain_pending)
+    return own_next

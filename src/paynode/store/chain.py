@@ -136,12 +136,9 @@ def add_watch(tx: Tx, record: WatchRecord) -> None:
     tx.run(f"{WATCH.insert('watches')} on conflict do nothing", WATCH.encode(record))
 
 
-def raise_depth(tx: Tx, name: str, address: str, depth: int) -> None:
-    """The rows of this watch need at least `depth` confirmations."""
-    tx.run(
-        "update watches set depth = max(depth, ?) where network = ? and address = ?",
-        (depth, name, address),
-    )
+def set_depth(tx: Tx, name: str, address: str, depth: int) -> None:
+    """How many confirmations the rows of this watch need."""
+    tx.run("update watches set depth = ? where network = ? and address = ?", (depth, name, address))
 
 
 def watch(tx: Tx, name: str, address: str) -> WatchRecord | None:

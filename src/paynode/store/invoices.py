@@ -49,7 +49,6 @@ class InvoiceRecord:
     announced: str = ""
     paid_at: datetime | None = None
     set_aside: str | None = None
-    next_sequence: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,15 +90,6 @@ def save(tx: Tx, record: InvoiceRecord) -> None:
 def by_id(tx: Tx, invoice_id: str) -> InvoiceRecord | None:
     row = tx.row(f"select {INVOICE.sql} from invoices where id = ?", (invoice_id,))
     return None if row is None else INVOICE.decode(row)
-
-
-def take_sequence(tx: Tx, invoice_id: str) -> int:
-    """The number of the invoice's next event."""
-    row = tx.row(
-        "update invoices set next_sequence = next_sequence + 1 where id = ? returning next_sequence - 1", (invoice_id,)
-    )
-    assert row is not None, "events are about invoices that exist"
-    return int(row[0])
 
 
 def methods(tx: Tx, invoice_id: str) -> list[MethodRecord]:

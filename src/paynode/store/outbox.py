@@ -1,6 +1,6 @@
 """Events, the endpoints that want them, and what is owed to each."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -79,14 +79,10 @@ def add_event(tx: Tx, record: EventRecord) -> None:
     tx.run(EVENT.insert("events"), EVENT.encode(record))
 
 
-def take_sequence(tx: Tx, subject: str) -> int:
-    """The number of the next event about a subject that is not an invoice."""
-    row = tx.row(
-        "insert into event_sequences (subject, next_sequence) values (?, 2) "
-        "on conflict do update set next_sequence = next_sequence + 1 returning next_sequence - 1",
-        (subject,),
-    )
-    assert row is not None, "an upsert returns its row"
+def next_sequence(tx: Tx, subject: str) -> int:
+    """The number of the next event about a subject, from 1."""
+    row = tx.row("select coalesce(max(sequence), 0) + 1 from events where subject = ?", (subject,))
+    assert row is not None, "an aggregate always answers"
     return int(row[0])
 
 
@@ -144,9 +140,9 @@ def endpoints_of(tx: Tx, store_id: str) -> list[EndpointRecord]:
     return [ENDPOINT.decode(row) for row in found]
 
 
-def endpoint_counts(tx: Tx) -> Mapping[str, int]:
-    """How many endpoints each store has."""
-    return dict(tx.rows("select store_id, count(*) from webhook_endpoints where deleted_at is null group by store_id"))
+def all_endpoints(tx: Tx) -> list[EndpointRecord]:
+    found = tx.rows(f"select {ENDPOINT.sql} from webhook_endpoints where deleted_at is null order by id")
+    return [ENDPOINT.decode(row) for row in found]
 
 
 # Deliveries

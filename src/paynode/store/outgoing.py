@@ -116,18 +116,18 @@ def mark_sent(tx: Tx, outgoing_id: str, version: int, now: datetime) -> None:
     )
 
 
-def signed_count(tx: Tx, network: str, sender: str) -> int:
-    """How many nonces of `sender` we have used: they are handed out from 0 without a gap."""
-    row = tx.row("select max(nonce) from outgoing where network = ? and sender = ?", (network, sender))
-    return 0 if row is None or row[0] is None else int(row[0]) + 1
+def next_own_nonce(tx: Tx, network: str, sender: str) -> int | None:
+    """The nonce after the last one we signed for `sender`; None: we never signed for it."""
+    row = tx.row("select max(nonce) + 1 from outgoing where network = ? and sender = ?", (network, sender))
+    return None if row is None else row[0]
 
 
-def final_counts(tx: Tx, network: str) -> dict[str, int]:
-    """By sender, how many of its nonces are spent for good, as far as we know."""
+def next_unfinal_nonces(tx: Tx, network: str) -> dict[str, int]:
+    """By sender, the lowest of its nonces whose end is not final; past all of them if every one is."""
     return dict(
         tx.rows(
-            "select sender, count(*) from outgoing where network = ? and nonce is not null "
-            "and state in ('confirmed', 'reverted', 'replaced') group by sender",
+            "select sender, coalesce(min(case when state in ('signed', 'broadcast') then nonce end), max(nonce) + 1) "
+            "from outgoing where network = ? and nonce is not null group by sender",
             (network,),
         )
     )

@@ -92,8 +92,7 @@ create table invoices (
     expires_at          integer not null,
     monitor_until       integer not null,
     paid_at             integer,                       -- when it was first judged paid
-    set_aside           text,                          -- why it can no longer be judged; a person must look
-    next_sequence       integer not null default 1     -- of its events
+    set_aside           text                           -- why it can no longer be judged; a person must look
 ) strict;
 
 create index invoices_of_store on invoices (store_id, id);
@@ -392,12 +391,6 @@ create table events (
 ) strict;
 
 create index events_of_store on events (store_id, id);
-
--- Next sequence of subjects that are not invoices.
-create table event_sequences (
-    subject       text    not null primary key,
-    next_sequence integer not null
-) strict, without rowid;
 
 create table webhook_endpoints (
     id            text    not null primary key,      -- whe_...

@@ -1,0 +1,1 @@
+"""Operations: one function is one transaction. Load, let the domain decide, save, announce."""

@@ -1,0 +1,62 @@
+"""Issuing deposit addresses: the watch is committed before anybody sees the address."""
+
+from datetime import datetime
+
+from paynode.config import Family
+from paynode.domain.errors import Conflict
+from paynode.operations.catalogue import Catalogue, Derive
+from paynode.store import bells, chain, invoices, stores
+from paynode.store.chain import WatchRecord
+from paynode.store.database import Tx
+from paynode.store.invoices import AddressRecord, InvoiceRecord, MethodRecord
+
+
+def issue_address(
+    tx: Tx, catalogue: Catalogue, record: InvoiceRecord, entry: MethodRecord, derive: Derive, now: datetime
+) -> None:
+    """Give the invoice its address for `entry`'s method, one per chain family, watched on every network of it.
+
+    So money sent on a wrong network of the same family is seen as well. The watch's floor is the network's cursor:
+    nothing can have been paid to an address before it was shown.
+
+    Raises:
+        Conflict: the method's network was never looked at, so its money could be missed.
+    """
+    if entry.network not in catalogue.networks:
+        raise Conflict("method_disabled", f"{entry.method} is not offered any more.")
+    if chain.cursor(tx, entry.network) is None:
+        raise Conflict("network_not_ready", f"{entry.network} has not been reached yet; see its state in /v1/networks.")
+    family = catalogue.family(entry.network)
+    issued = invoices.addresses(tx, record.id).get(family) or _derived(tx, catalogue, record, family, derive, now)
+    for network in catalogue.networks_of(family):
+        cursor = chain.cursor(tx, network.name)
+        chain.add_watch(
+            tx,
+            WatchRecord(
+                network=network.name,
+                address=issued.address,
+                store_id=record.store_id,
+                invoice_id=record.id,
+                depth=network.confirmations,
+                floor=0 if cursor is None else cursor.number,
+                watch_until=record.monitor_until,
+            ),
+        )
+    chain.set_depth(tx, entry.network, issued.address, _depth_needed(tx, record.id, entry.network))
+    invoices.mark_provisioned(tx, record.id, entry.method, now)
+    tx.ring(bells.WATCHES)
+
+
+def _depth_needed(tx: Tx, invoice_id: str, network: str) -> int:
+    """The most confirmations that any method of the invoice on this network asks for."""
+    return max(entry.confirmations for entry in invoices.methods(tx, invoice_id) if entry.network == network)
+
+
+def _derived(
+    tx: Tx, catalogue: Catalogue, record: InvoiceRecord, family: Family, derive: Derive, now: datetime
+) -> AddressRecord:
+    account = catalogue.config.stores[catalogue.store_keys[record.store_id]].account
+    index = stores.take_index(tx, family, account)
+    issued = AddressRecord(derive(family, account, index), family, account, index, record.id, now)
+    invoices.add_address(tx, issued)
+    return issued

@@ -1,0 +1,67 @@
+"""What the node offers, as operations need it: methods, networks, invoice terms. Built once from the config."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from paynode.config import Config, Family, InvoiceDefaults, Mode, Network
+from paynode.domain.money import Asset
+
+Derive = Callable[[str, int, int], str]  # family, account, index -> deposit address
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """The enabled networks and what they can be paid in."""
+
+    mode: Mode
+    public_url: str
+    networks: Mapping[str, Network]
+    assets: Mapping[str, Asset]  # by method
+    invoices: InvoiceDefaults
+    store_keys: Mapping[str, str]  # store id -> its name in the config
+    treasury_change_delay: timedelta
+    config: Config
+
+    @property
+    def is_live(self) -> bool:
+        return self.mode is Mode.LIVE
+
+    def family(self, network: str) -> Family:
+        return self.networks[network].family
+
+    def networks_of(self, family: Family) -> tuple[Network, ...]:
+        return tuple(network for network in self.networks.values() if network.family is family)
+
+    def native(self, network: str) -> Asset:
+        return self.networks[network].assets[0]
+
+    def methods_of(self, network: str) -> tuple[str, ...]:
+        return tuple(asset.method for asset in self.networks[network].assets)
+
+    def store_name(self, store_id: str) -> str:
+        """What people call the store."""
+        return self.config.stores[self.store_keys[store_id]].name
+
+    def explorer_tx_url(self, network: str, tx_hash: str) -> str | None:
+        explorer = self.networks[network].explorer if network in self.networks else None
+        return f"{explorer}/tx/{tx_hash}" if explorer and tx_hash else None
+
+    def explorer_address_url(self, network: str, address: str) -> str | None:
+        explorer = self.networks[network].explorer if network in self.networks else None
+        return f"{explorer}/address/{address}" if explorer else None
+
+
+def build(config: Config, store_keys: Mapping[str, str]) -> Catalogue:
+    """The catalogue of `config`; `store_keys` are the stores as the database knows them."""
+    networks = {network.name: network for network in config.enabled_networks}
+    return Catalogue(
+        mode=config.node.mode,
+        public_url=config.node.public_url,
+        networks=networks,
+        assets={asset.method: asset for network in networks.values() for asset in network.assets},
+        invoices=config.invoices,
+        store_keys=store_keys,
+        treasury_change_delay=config.custody.treasury_change_delay,
+        config=config,
+    )

@@ -1,0 +1,106 @@
+"""Judging an invoice again after its facts changed: the one way its status ever moves."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+import msgspec
+import structlog
+
+from paynode.domain import deposit as deposit_machine
+from paynode.domain.events import EventType
+from paynode.domain.invoice import Status, UnlawfulStep, advance
+from paynode.domain.sweep import invoice_sweep
+from paynode.operations import loading, views
+from paynode.operations.announcing import announce
+from paynode.operations.catalogue import Catalogue
+from paynode.operations.loading import LoadedInvoice
+from paynode.operations.outflows import pause
+from paynode.store import bells, invoices
+from paynode.store.database import Tx
+from paynode.store.invoices import InvoiceRecord
+
+log = structlog.get_logger()
+
+
+def judge_again(
+    tx: Tx, catalogue: Catalogue, invoice_id: str, now: datetime, *, first: Sequence[EventType] = ()
+) -> LoadedInvoice:
+    """Judge the invoice from its facts as stored, save the verdict, announce what changed.
+
+    `first` are events that the caller knows of (a deposit came, an address was issued); they are told before the
+    verdict's own. An invoice that cannot be judged is set aside with an alert: it must not stop its network.
+    """
+    loaded = loading.load(tx, invoice_id)
+    before = loaded.record
+    try:
+        after, events = (before, ()) if before.set_aside else _judged(loaded, now)
+    except UnlawfulStep as step:
+        log.error("invoice_set_aside", invoice=invoice_id, step=str(step))
+        reason = f"The chain's facts ask for a step that is not lawful ({step}). Look at its deposits, then tell us."
+        after, events = replace(before, set_aside=reason, updated_at=now), (EventType.INVOICE_UPDATED,)
+        for network in sorted({placed.deposit.network for placed in loaded.deposits}):
+            pause(tx, catalogue, network, "", f"invoice {invoice_id} cannot be judged", now)
+    told = [*first, *events]
+    if after == before and not told:
+        return loaded
+    after = replace(after, updated_at=now)
+    invoices.save(tx, after)
+    loaded = replace(loaded, record=after)
+    tell(tx, catalogue, loaded, told, now, previous=_changes(before, after))
+    if after.status is Status.REVERSED and before.status is not Status.REVERSED:
+        for method in sorted({p.deposit.method for p in loaded.deposits}):
+            network = catalogue.assets[method].network if method in catalogue.assets else method.partition("_")[0]
+            pause(tx, catalogue, network, method, f"invoice {invoice_id} was paid and the chain took it back", now)
+    return loaded
+
+
+def tell(
+    tx: Tx,
+    catalogue: Catalogue,
+    loaded: LoadedInvoice,
+    events: Sequence[EventType],
+    now: datetime,
+    previous: dict[str, str] | None = None,
+) -> None:
+    """Announce events about an invoice, each with the invoice as it is now."""
+    if not events:
+        return
+    view = msgspec.Raw(msgspec.json.encode(views.invoice(catalogue, loaded, now)))
+    record = loaded.record
+    for kind in events:
+        announce(
+            tx, catalogue, kind, subject=record.id, store_id=record.store_id, view=view, now=now, previous=previous
+        )
+    tx.ring(bells.INVOICES)
+
+
+def _judged(loaded: LoadedInvoice, now: datetime) -> tuple[InvoiceRecord, Sequence[EventType]]:
+    machine, events = advance(loaded.machine, loaded.payments)
+    record = loaded.record
+    sweep_state = invoice_sweep(
+        placed.deposit.sweep_state
+        for placed in loaded.deposits
+        if placed.deposit.stage is not deposit_machine.Stage.ORPHANED
+    )
+    return (
+        replace(
+            record,
+            status=machine.status,
+            payment_state=machine.payment_state,
+            is_late=machine.is_late,
+            announced=" ".join(sorted(machine.announced)),
+            sweep_state=sweep_state,
+            paid_at=record.paid_at or (now if machine.status is Status.PAID else None),
+        ),
+        events,
+    )
+
+
+def _changes(before: InvoiceRecord, after: InvoiceRecord) -> dict[str, str]:
+    """The states that changed, as they were."""
+    return {
+        name: str(getattr(before, name))
+        for name in ("status", "payment_state", "sweep_state")
+        if getattr(before, name) != getattr(after, name)
+    }

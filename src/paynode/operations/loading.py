@@ -1,0 +1,86 @@
+"""An invoice with all that belongs to it, loaded at once."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from paynode.domain import deposit
+from paynode.domain.chain import confirmations
+from paynode.domain.errors import NotFound
+from paynode.domain.events import EventType
+from paynode.domain.invoice import Invoice, Payment, Tolerance
+from paynode.domain.quote import Price, Quote
+from paynode.store import chain, deposits, invoices
+from paynode.store.database import Tx
+from paynode.store.deposits import PlacedDeposit
+from paynode.store.invoices import AddressRecord, InvoiceRecord, MethodRecord
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedInvoice:
+    record: InvoiceRecord
+    methods: Sequence[MethodRecord]
+    quotes: Mapping[str, Sequence[Quote]]  # by method, oldest first
+    addresses: Mapping[str, AddressRecord]  # by family
+    deposits: Sequence[PlacedDeposit]
+    head_numbers: Mapping[str, int]  # by network, of those with a deposit
+
+    @property
+    def price(self) -> Price:
+        return Price(self.record.amount, self.record.currency)
+
+    @property
+    def payments(self) -> tuple[Payment, ...]:
+        """The deposits as the machine judges them; one without a known rate is worth nothing yet."""
+        return tuple(
+            Payment(placed.deposit.worth, placed.deposit.stage, placed.deposit.is_late)
+            for placed in self.deposits
+            if placed.deposit.worth is not None
+        )
+
+    @property
+    def machine(self) -> Invoice:
+        record = self.record
+        return Invoice(
+            status=record.status,
+            payment_state=record.payment_state,
+            amount=record.amount,
+            tolerance=Tolerance(record.under_percent, record.over_percent),
+            is_late_accepted=record.is_late_accepted,
+            is_cancelled=record.is_cancelled,
+            is_deadline_passed=record.is_deadline_passed,
+            accepted=record.accepted,
+            is_late=record.is_late,
+            announced=frozenset(EventType(name) for name in record.announced.split()),
+        )
+
+    def confirmations(self, placed: PlacedDeposit) -> int:
+        """How many blocks confirm a deposit now; 0 if it is orphaned."""
+        if placed.deposit.stage is deposit.Stage.ORPHANED:
+            return 0
+        return confirmations(placed.row.block_number, self.head_numbers.get(placed.deposit.network, 0))
+
+
+def load(tx: Tx, invoice_id: str, store_id: str | None = None) -> LoadedInvoice:
+    """The invoice, whole.
+
+    Raises:
+        NotFound: there is none, or it is not of the given store.
+    """
+    record = invoices.by_id(tx, invoice_id)
+    if record is None or store_id not in {None, record.store_id}:
+        raise NotFound("invoice")
+    return with_parts(tx, record)
+
+
+def with_parts(tx: Tx, record: InvoiceRecord) -> LoadedInvoice:
+    """The same, of a record at hand."""
+    placed = deposits.of_invoice(tx, record.id)
+    heads = {name: chain.network(tx, name).head_number or 0 for name in {p.deposit.network for p in placed}}
+    return LoadedInvoice(
+        record,
+        invoices.methods(tx, record.id),
+        invoices.quotes(tx, record.id),
+        invoices.addresses(tx, record.id),
+        placed,
+        heads,
+    )

@@ -1,0 +1,48 @@
+"""Pausing what leaves the node, and letting it go on: fail closed out (I16)."""
+
+from datetime import datetime
+
+from paynode.domain.events import EventType
+from paynode.operations.announcing import announce
+from paynode.operations.catalogue import Catalogue
+from paynode.operations.views import View, moment
+from paynode.store import bells, outgoing
+from paynode.store.database import Tx
+from paynode.store.outgoing import PauseRecord
+
+
+def pause(tx: Tx, catalogue: Catalogue, network: str, method: str, reason: str, now: datetime) -> None:
+    """Send nothing of `method` ('': nothing at all) on `network` until an operator acknowledges the reason."""
+    if outgoing.pause(tx, network, method, reason, now):
+        view = {"object": "outflow_pause", "network": network, "method": method or None, "reason": reason}
+        announce(
+            tx, catalogue, EventType.OUTFLOWS_PAUSED, subject=f"outflows:{network}", store_id=None, view=view, now=now
+        )
+
+
+def resume(tx: Tx, catalogue: Catalogue, now: datetime) -> list[PauseRecord]:
+    """Acknowledge every open pause; returns them."""
+    acknowledged = outgoing.pauses(tx)
+    outgoing.resume(tx, now)
+    for record in acknowledged:
+        announce(
+            tx,
+            catalogue,
+            EventType.OUTFLOWS_RESUMED,
+            subject=f"outflows:{record.network}",
+            store_id=None,
+            view=pause_view(record),
+            now=now,
+        )
+    tx.ring(bells.OUTGOING)
+    return acknowledged
+
+
+def pause_view(record: PauseRecord) -> View:
+    return {
+        "object": "outflow_pause",
+        "network": record.network,
+        "method": record.method or None,
+        "reason": record.reason,
+        "paused_at": moment(record.paused_at),
+    }
