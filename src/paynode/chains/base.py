@@ -10,10 +10,16 @@ from typing import Protocol
 
 from paynode.domain.chain import Books, Observation
 from paynode.domain.money import Asset
+from paynode.domain.outgoing import PlannedTx as PlannedTx
+from paynode.domain.outgoing import SignedTx as SignedTx
 
 
 class Unavailable(Exception):
     """The network (or our view of it) failed; trying later may help. The message is for people and holds no secret."""
+
+
+class DeepReorg(Exception):
+    """Every provider says that blocks below the reorg horizon are gone: the network stops until a human has decided."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,25 +39,6 @@ class Fees:
 
     unit_price: int  # price of one unit of work (gas) that gets a transaction mined soon
     transfer_cost: int  # upper bound of the cost of one transfer of the asset asked about, at that price
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedTx:
-    """A transaction ready to be signed. `body` is the family's own encoding: JSON text without secrets."""
-
-    sender: str
-    nonce: int
-    body: str
-    value_units: int  # what the recipient gets
-    fee_limit_units: int  # the most that its fee can be
-
-
-@dataclass(frozen=True, slots=True)
-class SignedTx:
-    """Bytes that the network accepts. They are committed to the store before the first broadcast (I11)."""
-
-    raw: bytes
-    tx_hash: str
 
 
 class TxStatus(StrEnum):
@@ -85,7 +72,11 @@ class Chain(Protocol):
         ...
 
     async def observe(self, books: Books) -> Observation:
-        """One tick: look at the balances, explain what differs, verify what is deep enough. Reads only."""
+        """One tick: look at the balances, explain what differs, verify what is deep enough. Reads only.
+
+        Raises:
+            DeepReorg: stop following this network, and alert.
+        """
         ...
 
     async def fees(self, asset: Asset, sender: str, recipient: str) -> Fees: ...
@@ -97,15 +88,28 @@ class Chain(Protocol):
         ...
 
     async def prepare(self, wanted: Outgoing, nonce: int) -> PlannedTx:
-        """A transaction for `wanted` at current fees. Raises `WouldRevert` if simulating it fails."""
+        """A transaction for `wanted` at current fees.
+
+        Raises:
+            WouldRevert: simulating it fails.
+            Refused: the sender cannot pay the fee, or the fee is more than what a native sweep would bring.
+        """
         ...
 
     async def bump(self, planned: PlannedTx) -> PlannedTx:
-        """The same transfer under the same nonce at a fee at least 12.5 % higher, and current."""
+        """The same transfer under the same nonce at a fee at least 12.5 % higher, and current.
+
+        Raises:
+            Refused: the sender cannot pay that much.
+        """
         ...
 
     async def broadcast(self, signed: SignedTx) -> None:
-        """Hand the bytes to the network. "Already known" is success; an unclear answer is `Unavailable`."""
+        """Hand the bytes to the network. "Already known" is success; an unclear answer is `Unavailable`: ask `status`.
+
+        Raises:
+            Refused: the fee is too low now, or the sender cannot pay it.
+        """
         ...
 
     async def status(self, tx_hash: str) -> TxStatus: ...
@@ -115,3 +119,7 @@ class Chain(Protocol):
 
 class WouldRevert(Exception):
     """The network simulated the transaction and it failed: signing it would only burn the fee."""
+
+
+class Refused(Exception):
+    """Not as things are: `bump`, or fund the sender. Of signed bytes it decides nothing: they may still be mined."""

@@ -2,7 +2,7 @@
 
     due --accepted--> delivered        due --not yet--> due, later
      |                                  ^
-     +--refused, gone, out of tries--> abandoned     replay: any -> due, at once
+     +--gone, out of tries--> abandoned     replay: any -> due, at once
 
 At-least-once: only an answer of 2xx makes a delivery delivered, and one that
 reached the receiver without our learning of it is sent again. Once delivered it
@@ -78,7 +78,11 @@ class Unreachable:
 
 @dataclass(frozen=True, slots=True)
 class Forbidden:
-    """Our own policy refuses the target; nothing was sent."""
+    """Our own policy refused the target; nothing was sent.
+
+    Tried again like any failure: a name that resolved to a wrong address for an hour, or an address the operator is
+    yet to allow, must not cost an event (I19).
+    """
 
 
 Outcome = Answered | Unreachable | Forbidden
@@ -88,7 +92,6 @@ class Verdict(StrEnum):
     ACCEPTED = "accepted"
     NOT_YET = "not_yet"
     GONE = "gone"  # the receiver wants nothing more from us: its endpoint is to be disabled
-    REFUSED = "refused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +112,8 @@ def judge(outcome: Outcome) -> Verdict:
             return Verdict.ACCEPTED
         case Answered(410):
             return Verdict.GONE
-        case Answered() | Unreachable():
+        case Answered() | Unreachable() | Forbidden():
             return Verdict.NOT_YET
-        case Forbidden():
-            return Verdict.REFUSED
 
 
 def after_attempt(
@@ -130,7 +131,7 @@ def after_attempt(
             return replace(attempted, status=Status.DELIVERED, next_attempt_at=None), verdict
         case _ if delivery.status is not Status.DUE:
             return attempted, verdict
-        case Verdict.GONE | Verdict.REFUSED:
+        case Verdict.GONE:
             return abandon(attempted), verdict
         case Verdict.NOT_YET:
             wait = schedule.wait(attempted.attempts_count)

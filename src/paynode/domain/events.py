@@ -15,7 +15,7 @@ class EventType(StrEnum):
     INVOICE_OVERPAID = "invoice.overpaid"  # beside paid: more arrived than the tolerance allows; once
     INVOICE_UNDERPAID = "invoice.underpaid"  # expired with a partial payment; once
     INVOICE_EXPIRED = "invoice.expired"
-    INVOICE_PAID_LATE = "invoice.paid_late"  # late money covers the rest; the merchant may accept it; once
+    INVOICE_PAID_LATE = "invoice.paid_late"  # money covers it after it closed; the merchant may accept it; once
     INVOICE_REVERSED = "invoice.reversed"  # the chain took back what had paid it
     INVOICE_CANCELLED = "invoice.cancelled"
     INVOICE_UPDATED = "invoice.updated"  # anything else: an address was issued, a price renewed, a status went back

@@ -174,13 +174,11 @@ TOLD_ONCE = frozenset({EventType.INVOICE_OVERPAID, EventType.INVOICE_UNDERPAID, 
 
 def _told_once(invoice: Invoice, payments: tuple[Payment, ...]) -> Iterable[EventType]:
     final = payment_state(invoice, final_worth(payments))
+    is_some_on_time = any(not p.is_late and p.stage is not deposit.Stage.ORPHANED for p in payments)
     if invoice.status is Status.PAID and final is PaymentState.OVER:
         yield EventType.INVOICE_OVERPAID
-    if invoice.status is Status.EXPIRED and invoice.payment_state is PaymentState.PARTIAL and not invoice.is_late:
+    if invoice.status is Status.EXPIRED and invoice.payment_state is PaymentState.PARTIAL and is_some_on_time:
         yield EventType.INVOICE_UNDERPAID
-    if (
-        invoice.status in {Status.EXPIRED, Status.CANCELLED}
-        and invoice.is_late
-        and final in {PaymentState.EXACT, PaymentState.OVER}
-    ):
+    # A closed invoice can also be covered by money sent in time: it was cancelled while that was on its way.
+    if invoice.status in {Status.EXPIRED, Status.CANCELLED} and final in {PaymentState.EXACT, PaymentState.OVER}:
         yield EventType.INVOICE_PAID_LATE

@@ -75,7 +75,7 @@ def parse_decimal(text: str, *, decimals_max: int, digits_max: int = DIGITS_MAX)
     Raises:
         NotAnAmount: exponents, signs other than a leading minus, other digits, too many decimals or digits.
     """
-    if len(text) > digits_max + 2:
+    if len(text.replace(".", "").lstrip("-")) > digits_max:
         raise NotAnAmount(f"has more than {digits_max} digits")
     if not _PLAIN_DECIMAL.fullmatch(text):
         raise NotAnAmount('is not a plain decimal number such as "19.99"')

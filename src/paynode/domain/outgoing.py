@@ -45,6 +45,25 @@ class Purpose(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class PlannedTx:
+    """A transaction ready to be signed. `body` is the family's own encoding: JSON text without secrets."""
+
+    sender: str
+    nonce: int
+    body: str
+    value_units: int  # what the recipient gets
+    fee_limit_units: int  # the most that its fee can be
+
+
+@dataclass(frozen=True, slots=True)
+class SignedTx:
+    """Bytes that the network accepts. They are committed to the store before the first broadcast (I11)."""
+
+    raw: bytes
+    tx_hash: str
+
+
+@dataclass(frozen=True, slots=True)
 class BumpPolicy:
     """When a transaction that is not mined gets a higher fee."""
 

@@ -61,6 +61,10 @@ class RowRecord:
     confirmed_at: datetime | None
     voided_at: datetime | None
 
+    @property
+    def credited(self) -> Units:
+        return self.units if self.credit is None else self.credit
+
     def as_row(self) -> Row:
         return Row(
             kind=self.kind,
@@ -291,3 +295,25 @@ def rows_of_tx(tx: Tx, name: str, tx_hash: str) -> list[RowRecord]:
     """Every row that one transaction made, void ones included, oldest first."""
     found = tx.rows(f"select {ROW.sql} from chain_rows where network = ? and tx_hash = ? order by id", (name, tx_hash))
     return [ROW.decode(row) for row in found]
+
+
+def spendable_units(tx: Tx, name: str, address: str, method: str) -> int:
+    """What surely lies on a pair: all that is final there, less all that left."""
+    found = tx.rows(
+        f"select {ROW.sql} from chain_rows where network = ? and address = ? and method = ? "
+        "and voided_at is null and (kind = 'out' or confirmed_at is not null)",
+        (name, address, method),
+    )
+    return sum(ROW.decode(row).as_row().effect for row in found)
+
+
+def final_units(tx: Tx, name: str, method: str) -> int:
+    """What all our addresses together hold of an asset: final arrivals, and the rows of our own ended transactions."""
+    found = tx.rows(
+        f"select {ROW.of('r')} from chain_rows r where r.network = ? and r.method = ? and r.voided_at is null "
+        "and ((r.kind = 'in' and r.own = 0 and r.confirmed_at is not null) or exists ("
+        "  select 1 from outgoing_versions v join outgoing o on o.id = v.outgoing_id "
+        "  where v.tx_hash = r.tx_hash and o.state in ('confirmed', 'reverted')))",
+        (name, method),
+    )
+    return sum(ROW.decode(row).as_row().effect for row in found)

@@ -73,6 +73,11 @@ def of_row(tx: Tx, row_id: int) -> DepositRecord | None:
     return None if row is None else DEPOSIT.decode(row)
 
 
+def is_replaced(tx: Tx, deposit_id: str) -> bool:
+    """Whether a later deposit already names this one as the one it replaces."""
+    return tx.row("select 1 from deposits where replaces = ?", (deposit_id,)) is not None
+
+
 def unfinished(tx: Tx, network: str) -> list[PlacedDeposit]:
     """Deposits of a network that are not final and not orphaned."""
     return _placed(

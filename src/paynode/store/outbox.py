@@ -7,7 +7,7 @@ from datetime import datetime
 from paynode.store.database import Tx, Value
 from paynode.store.pages import Page, select_page
 from paynode.store.records import Columns
-from paynode.store.times import to_ms
+from paynode.store.times import optional_from_ms, to_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,27 +161,58 @@ def delivery(tx: Tx, delivery_id: str) -> DeliveryRecord | None:
     return None if row is None else DELIVERY.decode(row)
 
 
-def due_deliveries(tx: Tx, now: datetime, *, limit: int, busy: Sequence[str] = ()) -> list[DueDelivery]:
-    """Deliveries whose time has come, oldest first, of endpoints that are enabled and not in `busy`."""
-    marks = ", ".join("?" for _ in busy)
+def due_endpoints(tx: Tx, now: datetime) -> list[EndpointRecord]:
+    """The enabled endpoints that a delivery is due to."""
     found = tx.rows(
-        f"select {DELIVERY.of('d')}, {ENDPOINT.of('e')}, v.payload from deliveries d "
-        "join webhook_endpoints e on e.id = d.endpoint_id join events v on v.id = d.event_id "
-        f"where d.state = 'due' and d.next_attempt_at <= ? and e.state = 'enabled' and e.deleted_at is null "
-        f"and d.endpoint_id not in ({marks}) order by d.next_attempt_at, d.id limit ?",
-        (to_ms(now), *busy, limit),
+        f"select {ENDPOINT.of('e')} from webhook_endpoints e where e.state = 'enabled' and e.deleted_at is null "
+        "and exists (select 1 from deliveries d "
+        "where d.endpoint_id = e.id and d.state = 'due' and d.next_attempt_at <= ?) order by e.id",
+        (to_ms(now),),
     )
-    first, second = len(DELIVERY.names), len(DELIVERY.names) + len(ENDPOINT.names)
-    return [
-        DueDelivery(DELIVERY.decode(row[:first]), ENDPOINT.decode(row[first:second]), bytes(row[second]))
-        for row in found
-    ]
+    return [ENDPOINT.decode(row) for row in found]
 
 
-def next_attempt_ms(tx: Tx) -> int | None:
-    """When the next delivery is due."""
-    row = tx.row("select min(next_attempt_at) from deliveries where state = 'due'")
-    return None if row is None else row[0]
+def due_deliveries(tx: Tx, endpoint: EndpointRecord, now: datetime, *, limit: int) -> list[DueDelivery]:
+    """An endpoint's deliveries whose time has come, in the order it came; of the same time, as they were written."""
+    found = tx.rows(
+        f"select {DELIVERY.of('d')}, v.payload from deliveries d join events v on v.id = d.event_id "
+        "where d.endpoint_id = ? and d.state = 'due' and d.next_attempt_at <= ? "
+        "order by d.next_attempt_at, d.rowid limit ?",
+        (endpoint.id, to_ms(now), limit),
+    )
+    return [DueDelivery(DELIVERY.decode(row[:-1]), endpoint, bytes(row[-1])) for row in found]
+
+
+def next_attempt_after(tx: Tx, now: datetime) -> datetime | None:
+    """When the next delivery that is not due yet becomes due."""
+    row = tx.row(
+        "select min((select min(d.next_attempt_at) from deliveries d "
+        "where d.endpoint_id = e.id and d.state = 'due' and d.next_attempt_at > ?)) "
+        "from webhook_endpoints e where e.state = 'enabled' and e.deleted_at is null",
+        (to_ms(now),),
+    )
+    assert row is not None, "an aggregate always answers"
+    return optional_from_ms(row[0])
+
+
+def abandon_deliveries(tx: Tx, endpoint_id: str) -> int:
+    """`domain.delivery.abandon` for all of an endpoint's; returns how many were due."""
+    return tx.run(
+        "update deliveries set state = 'abandoned', next_attempt_at = null where endpoint_id = ? and state = 'due'",
+        (endpoint_id,),
+    )
+
+
+def next_attempt_number(tx: Tx, delivery_id: str) -> int:
+    """The number of a delivery's next attempt, from 1; replays count on."""
+    row = tx.row("select coalesce(max(number), 0) + 1 from delivery_attempts where delivery_id = ?", (delivery_id,))
+    assert row is not None, "an aggregate always answers"
+    return int(row[0])
+
+
+def forget_attempts(tx: Tx, delivery_id: str, number: int) -> None:
+    """Remove a delivery's attempts up to and with `number`."""
+    tx.run("delete from delivery_attempts where delivery_id = ? and number <= ?", (delivery_id, number))
 
 
 def add_attempt(tx: Tx, record: AttemptRecord) -> None:

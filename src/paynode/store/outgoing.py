@@ -77,22 +77,22 @@ def by_id(tx: Tx, outgoing_id: str) -> OutgoingRecord:
     return OUTGOING.decode(row)
 
 
+def by_tx_hash(tx: Tx, tx_hash: str) -> OutgoingRecord | None:
+    """The transaction that has a version with this hash."""
+    row = tx.row(
+        f"select {OUTGOING.of('o')} from outgoing_versions v join outgoing o on o.id = v.outgoing_id "
+        "where v.tx_hash = ?",
+        (tx_hash,),
+    )
+    return None if row is None else OUTGOING.decode(row)
+
+
 def under_way(tx: Tx, network: str) -> list[OutgoingRecord]:
     """Those that are planned, signed or broadcast, oldest first."""
     found = tx.rows(
         f"select {OUTGOING.sql} from outgoing where network = ? "
         "and state in ('planned', 'signed', 'broadcast') order by id",
         (network,),
-    )
-    return [OUTGOING.decode(row) for row in found]
-
-
-def recently_final(tx: Tx, network: str, above_block: int) -> list[OutgoingRecord]:
-    """Ended ones whose receipt lies above a height: a reorganisation may still undo them."""
-    found = tx.rows(
-        f"select {OUTGOING.sql} from outgoing where network = ? and state in ('confirmed', 'reverted') "
-        "and receipt_block > ? order by id",
-        (network, above_block),
     )
     return [OUTGOING.decode(row) for row in found]
 

@@ -70,6 +70,10 @@ def add_account(tx: Tx, record: AccountRecord) -> None:
     tx.run(ACCOUNT.insert("accounts"), ACCOUNT.encode(record))
 
 
+def set_gas_address(tx: Tx, family: str, number: int, address: str) -> None:
+    tx.run("update accounts set gas_address = ? where family = ? and account = ?", (address, family, number))
+
+
 def take_index(tx: Tx, family: str, number: int) -> int:
     """The next deposit address's index, taken for good: it is never handed out again (I25)."""
     row = tx.row(
@@ -78,3 +82,13 @@ def take_index(tx: Tx, family: str, number: int) -> int:
     )
     assert row is not None, "an account is made with its store"
     return int(row[0])
+
+
+def gas_addresses(tx: Tx, family: str) -> list[str]:
+    """The gas stations of every branch in one family."""
+    found = tx.rows("select gas_address from accounts where family = ? and gas_address <> ''", (family,))
+    return [address for (address,) in found]
+
+
+def accounts(tx: Tx) -> list[AccountRecord]:
+    return [ACCOUNT.decode(row) for row in tx.rows(f"select {ACCOUNT.sql} from accounts order by family, account")]

@@ -117,6 +117,16 @@ def items_under_way(tx: Tx, network: str) -> list[ItemRecord]:
     return [ITEM.decode(row) for row in found]
 
 
+def is_under_way(tx: Tx, network: str, address: str, method: str) -> bool:
+    """Whether an item for this address and asset has not ended."""
+    row = tx.row(
+        "select 1 from sweep_items where network = ? and address = ? and method = ? "
+        "and state not in ('completed', 'failed')",
+        (network, address, method),
+    )
+    return row is not None
+
+
 def item_of_outgoing(tx: Tx, outgoing_id: str) -> ItemRecord | None:
     """The item that an outgoing transaction serves, as its transfer or its newest top-up."""
     row = tx.row(f"select {ITEM.sql} from sweep_items where transfer_id = ?1 or top_up_id = ?1", (outgoing_id,))

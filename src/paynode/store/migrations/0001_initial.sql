@@ -247,6 +247,7 @@ create table deposits (
 
 create index deposits_of_invoice on deposits (invoice_id, id);
 create index deposits_of_store on deposits (store_id, id);
+create index deposits_replacing on deposits (replaces) where replaces is not null;
 create index deposits_unfinished on deposits (network) where stage in ('detected', 'confirming', 'confirmed');
 create index deposits_unswept on deposits (network, address, method) where stage = 'settled' and sweep_state in ('unswept', 'failed');
 
@@ -418,7 +419,7 @@ create table deliveries (
     created_at    integer not null
 ) strict;
 
-create index deliveries_due on deliveries (next_attempt_at) where state = 'due';
+create index deliveries_due on deliveries (endpoint_id, next_attempt_at) where state = 'due';
 create index deliveries_of_store on deliveries (store_id, id);
 create index deliveries_of_event on deliveries (event_id);
 

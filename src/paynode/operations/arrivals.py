@@ -1,0 +1,193 @@
+"""Money on our addresses becoming deposits: whose it is, what it is worth, how far it has come."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from fractions import Fraction
+
+from paynode.domain import deposit as machine
+from paynode.domain.chain import confirmations, time_judged
+from paynode.domain.deposit import Stage
+from paynode.domain.errors import RateUnavailable
+from paynode.domain.events import EventType
+from paynode.domain.quote import quote_for, worth_at_rate, worth_in_quote
+from paynode.domain.sweep import DepositSweep, Wait
+from paynode.operations import loading, views
+from paynode.operations.announcing import announce
+from paynode.operations.catalogue import Catalogue
+from paynode.operations.loading import LoadedInvoice
+from paynode.operations.pricing import rate_for
+from paynode.store import chain, deposits
+from paynode.store.chain import RowRecord
+from paynode.store.database import Tx
+from paynode.store.deposits import DepositRecord, PlacedDeposit
+from paynode.store.ids import new_id
+
+
+@dataclass(slots=True)
+class Touched:
+    """The invoices that a tick concerns, each with what is to be told of it before it is judged again."""
+
+    events: dict[str, list[EventType]] = field(default_factory=dict)
+
+    def add(self, invoice_id: str, *events: EventType) -> None:
+        self.events.setdefault(invoice_id, []).extend(events)
+
+
+def arrived(tx: Tx, catalogue: Catalogue, row: RowRecord, touched: Touched, now: datetime) -> None:
+    """A new transfer to one of our addresses: make it a deposit. Coins sent to a gas account are the owner's."""
+    watch = chain.watch(tx, row.network, row.address)
+    assert watch is not None, "rows are only of addresses we watch"
+    if watch.invoice_id is None:
+        return
+    loaded = loading.load(tx, watch.invoice_id)
+    is_asked_for = row.method in loaded.quotes
+    replaced = _replaced(tx, row)
+    seen_at = time_judged(row.as_row())
+    if replaced is not None:
+        seen_at = min(seen_at, replaced.seen_at)
+    is_late = is_asked_for and _is_late(loaded, seen_at)
+    record = DepositRecord(
+        id=new_id("dep", now),
+        row_id=row.id,
+        store_id=watch.store_id,
+        invoice_id=loaded.record.id if is_asked_for else None,
+        network=row.network,
+        address=row.address,
+        method=row.method,
+        units=row.credited,
+        stage=Stage.DETECTED,
+        worth=None,
+        seen_at=seen_at,
+        is_late=is_late,
+        replaces=None if replaced is None else replaced.id,
+        sweep_state=DepositSweep.UNSWEPT,
+        sweep_wait=Wait.NOT_FINAL,
+        detected_at=now,
+        confirmed_at=None,
+    )
+    record = replace(record, worth=_worth(tx, catalogue, loaded, record))
+    deposits.add(tx, record)
+    if not is_asked_for:
+        tell_deposit(tx, catalogue, EventType.DEPOSIT_UNATTRIBUTED, PlacedDeposit(record, row), None, now)
+        return
+    if is_late:
+        tell_deposit(tx, catalogue, EventType.DEPOSIT_LATE, PlacedDeposit(record, row), loaded, now)
+    touched.add(loaded.record.id, EventType.INVOICE_DEPOSIT_DETECTED)
+
+
+def left(tx: Tx, catalogue: Catalogue, row: RowRecord, touched: Touched, now: datetime) -> bool:
+    """A transfer left the chain: its deposit, if it was one, is orphaned; tells whether it was."""
+    record = deposits.of_row(tx, row.id)
+    if record is None:
+        return False
+    orphaned = replace(record, stage=Stage.ORPHANED, sweep_wait=None)
+    deposits.save(tx, orphaned)
+    loaded = None if record.invoice_id is None else loading.load(tx, record.invoice_id)
+    tell_deposit(tx, catalogue, EventType.DEPOSIT_ORPHANED, PlacedDeposit(orphaned, row), loaded, now)
+    if record.invoice_id is not None:
+        touched.add(record.invoice_id)
+    return True
+
+
+def became_final(tx: Tx, row: RowRecord) -> bool:
+    """A transfer is deep enough: what it credits is now known for good; tells whether it is a deposit."""
+    record = deposits.of_row(tx, row.id)
+    if record is None:
+        return False
+    credited = row.credited
+    if credited != record.units:
+        share = Fraction(credited, record.units)
+        worth = None if record.worth is None else record.worth * share
+        deposits.save(tx, replace(record, units=credited, worth=worth))
+    return True
+
+
+def age(tx: Tx, catalogue: Catalogue, network: str, head_number: int, touched: Touched, now: datetime) -> None:
+    """Judge the stage of every deposit of the network that is not final."""
+    for placed in deposits.unfinished(tx, network):
+        record = placed.deposit
+        facts = machine.Facts(
+            is_void=placed.row.voided_at is not None,
+            is_verified=placed.row.confirmed_at is not None,
+            confirmations=confirmations(placed.row.block_number, head_number),
+        )
+        stage = machine.judge(facts)
+        worth = record.worth
+        if worth is None and record.invoice_id is not None:
+            worth = _worth(tx, catalogue, loading.load(tx, record.invoice_id), record)
+        if (stage, worth) == (record.stage, record.worth):
+            continue
+        assert stage is record.stage or stage in machine.NEXT[record.stage], "a deposit's stages follow its row"
+        is_final = stage in machine.FINAL
+        changed = replace(
+            record,
+            stage=stage,
+            worth=worth,
+            confirmed_at=now if is_final else None,
+            sweep_wait=None if is_final else Wait.NOT_FINAL,
+        )
+        deposits.save(tx, changed)
+        if record.invoice_id is not None:
+            touched.add(record.invoice_id, *([EventType.INVOICE_DEPOSIT_CONFIRMED] if is_final else []))
+
+
+def tell_deposit(
+    tx: Tx,
+    catalogue: Catalogue,
+    kind: EventType,
+    placed: PlacedDeposit,
+    loaded: LoadedInvoice | None,
+    now: datetime,
+) -> None:
+    """Announce something about one deposit, in its invoice's sequence if it has an invoice."""
+    record = placed.deposit
+    head = chain.network(tx, record.network).head_number or 0
+    announce(
+        tx,
+        catalogue,
+        kind,
+        subject=record.invoice_id or record.id,
+        store_id=record.store_id,
+        view=views.deposit(catalogue, placed, loaded, head),
+        now=now,
+    )
+
+
+def _is_late(loaded: LoadedInvoice, seen_at: datetime) -> bool:
+    """On time is a chain fact: in a block not later than the deadline (and not after a cancellation)."""
+    cancelled_at = loaded.record.cancelled_at
+    return seen_at > loaded.record.expires_at or (cancelled_at is not None and seen_at > cancelled_at)
+
+
+def _worth(tx: Tx, catalogue: Catalogue, loaded: LoadedInvoice, record: DepositRecord) -> Fraction | None:
+    """What the deposit is worth to its invoice; None while no rate of its moment is known."""
+    quotes = loaded.quotes.get(record.method)
+    if record.invoice_id is None or not quotes:
+        return None
+    quote = quote_for(quotes, record.seen_at)
+    if quote is not None:
+        return worth_in_quote(record.units, quote, loaded.price)
+    asset = catalogue.assets[record.method]
+    try:
+        return worth_at_rate(record.units, rate_for(tx, loaded.price.currency, asset, record.seen_at), asset)
+    except RateUnavailable:
+        return None
+
+
+def _replaced(tx: Tx, row: RowRecord) -> DepositRecord | None:
+    """The orphaned deposit of the same payment: the same transaction, address and asset, in a block that left."""
+    if not row.tx_hash:
+        return None
+    void_rows: Sequence[RowRecord] = [
+        other
+        for other in chain.rows_of_tx(tx, row.network, row.tx_hash)
+        if other.id != row.id
+        and other.voided_at is not None
+        and (other.kind, other.address, other.method, other.units) == (row.kind, row.address, row.method, row.units)
+    ]
+    for other in reversed(void_rows):
+        record = deposits.of_row(tx, other.id)
+        if record is not None and not deposits.is_replaced(tx, record.id):
+            return record
+    return None

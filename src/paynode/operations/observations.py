@@ -1,0 +1,113 @@
+"""From what a network showed to what we believe: the books of a tick, and the one transaction that ends it.
+
+`apply_observation` is rule 11 of the detection algorithm: rows, voids, disputes, checkpoint, ledger, judged invoices
+and events together. A crash before it: the tick never was.
+"""
+
+from dataclasses import replace
+from datetime import datetime
+
+from paynode.domain import ledger as postings
+from paynode.domain.chain import Books, Observation, OwnTx, RowKind
+from paynode.operations import receipts
+from paynode.operations.arrivals import Touched, age, arrived, became_final, left
+from paynode.operations.catalogue import Catalogue
+from paynode.operations.expiry import past_deadline_on_chain
+from paynode.operations.judging import judge_again
+from paynode.store import bells, chain, invoices, ledger, outgoing, stores
+from paynode.store.chain import RowRecord
+from paynode.store.database import Tx
+
+
+def load_books(tx: Tx, catalogue: Catalogue, network: str, now: datetime) -> Books:
+    """What one tick of `network` needs to know."""
+    watches = chain.open_watches(tx, network, now)
+    methods = catalogue.methods_of(network)
+    under_way = [record for record in outgoing.under_way(tx, network) if record.nonce is not None]
+    own = [
+        OwnTx(record.id, record.sender, record.nonce, tuple(v.tx_hash for v in outgoing.versions(tx, record.id)))
+        for record in under_way
+        if record.nonce is not None
+    ]
+    gas_addresses = stores.gas_addresses(tx, catalogue.family(network))
+    return Books(
+        checkpoints=chain.checkpoints(tx, network),
+        watches=[chain.as_watch(record, methods) for record in watches],
+        rows=[record.as_row() for record in chain.standing_rows(tx, network, [w.address for w in watches])],
+        disputes=chain.disputes(tx, network),
+        floors=chain.floors(tx, network),
+        own=own,
+        own_addresses=frozenset(gas_addresses) | {record.address for record in watches},
+        own_nonces=outgoing.next_unfinal_nonces(tx, network),
+        horizon=catalogue.networks[network].reorg_horizon,
+    )
+
+
+def apply_observation(
+    tx: Tx, catalogue: Catalogue, network: str, books: Books, observation: Observation, now: datetime
+) -> None:
+    """Store what a tick found and judge every invoice that it touches."""
+    touched = Touched()
+    if observation.fork_number is not None:
+        chain.drop_checkpoints_above(tx, network, observation.fork_number)
+    for row_id in (*observation.voided, *observation.dropped):
+        _void(tx, catalogue, chain.row(tx, row_id), touched, now)
+    for row in observation.rows:
+        new_id = chain.add_row(tx, network, row, now)
+        if new_id is not None and row.kind is RowKind.IN and not row.own:
+            arrived(tx, catalogue, chain.row(tx, new_id), touched, now)
+    for row_id, credit in observation.confirmed.items():
+        if chain.confirm_row(tx, row_id, credit, now):
+            _confirm(tx, catalogue, chain.row(tx, row_id), now)
+    receipts.apply(tx, catalogue, network, books, observation, touched, now)
+    chain.lower_floors(tx, network, observation.floors)
+    chain.replace_disputes(tx, network, observation.disputes.values())
+    chain.save_network(
+        tx,
+        replace(
+            chain.network(tx, network),
+            head_number=observation.head.number,
+            head_hash=observation.head.hash,
+            head_at=observation.head.at,
+            looked_at=now,
+            hold=observation.hold,
+        ),
+    )
+    if observation.checkpoint is not None and observation.checkpoint != books.cursor:
+        chain.add_checkpoint(tx, network, observation.checkpoint)
+    age(tx, catalogue, network, observation.head.number, touched, now)
+    for record in past_deadline_on_chain(tx, catalogue, network):
+        invoices.save(tx, replace(record, is_deadline_passed=True))
+        touched.events.setdefault(record.id, [])
+    for invoice_id, events in touched.events.items():
+        judge_again(tx, catalogue, invoice_id, now, first=events)
+    if touched.events:
+        tx.ring(bells.OUTGOING)
+
+
+def _void(tx: Tx, catalogue: Catalogue, row: RowRecord, touched: Touched, now: datetime) -> None:
+    if not chain.void_row(tx, row.id, now):
+        return
+    if row.kind is RowKind.OUT:
+        receipts.reopen(tx, catalogue, row, touched, now)
+    elif not row.own:
+        store_id, units = _owner(tx, row), row.credited
+        is_deposit = left(tx, catalogue, row, touched, now)
+        if row.confirmed_at is not None:
+            undo = postings.deposit_reversed if is_deposit else postings.owner_funding_reversed
+            ledger.post(tx, store_id, undo(row.method, units), cause=f"row:{row.id}", reason=undo.__name__, now=now)
+
+
+def _confirm(tx: Tx, catalogue: Catalogue, row: RowRecord, now: datetime) -> None:
+    """Book what a row moved into our addresses; what left them is booked with our own receipt."""
+    if row.kind is not RowKind.IN or row.own:
+        return
+    units = row.credited
+    post = postings.deposit_confirmed if became_final(tx, row) else postings.owner_funded
+    ledger.post(tx, _owner(tx, row), post(row.method, units), cause=f"row:{row.id}", reason=post.__name__, now=now)
+
+
+def _owner(tx: Tx, row: RowRecord) -> str:
+    watch = chain.watch(tx, row.network, row.address)
+    assert watch is not None, "rows are only of addresses we watch"
+    return watch.store_id

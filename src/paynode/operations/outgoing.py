@@ -1,0 +1,188 @@
+"""What we send, step by step: planned, signed (bytes, hash and nonce are stored before they are seen), sent.
+
+Only a plan may fail; what is signed ends by what the chain says.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from paynode.domain import ledger as postings
+from paynode.domain.outgoing import IN_FLIGHT, NEXT, PlannedTx, Purpose, SignedTx, State
+from paynode.domain.sweep import ItemState
+from paynode.operations.arrivals import Touched
+from paynode.operations.catalogue import Catalogue
+from paynode.operations.judging import judge_again
+from paynode.operations.sweep_items import move_item, set_item
+from paynode.store import chain, invoices, ledger, outgoing, stores, sweeps
+from paynode.store.database import Tx
+from paynode.store.ids import new_id
+from paynode.store.outgoing import OutgoingRecord, VersionRecord
+from paynode.store.records import Units
+from paynode.store.stores import AccountRecord
+from paynode.store.sweeps import ItemRecord, SweepRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One item of a sweep that has not ended, with all that its next step needs."""
+
+    item: ItemRecord
+    sweep: SweepRecord
+    account: AccountRecord
+    hd_index: int
+    top_up: OutgoingRecord | None
+    is_native: bool
+
+
+def items_to_move(tx: Tx, catalogue: Catalogue, network: str) -> list[Work]:
+    """Items that wait for their next transaction to be planned: queued ones, and those whose top-up was mined."""
+    found = []
+    for item in sweeps.items_under_way(tx, network):
+        if item.state not in {ItemState.QUEUED, ItemState.FUNDING} or item.method not in catalogue.assets:
+            continue
+        top_up = None if item.top_up_id is None else outgoing.by_id(tx, item.top_up_id)
+        if item.state is ItemState.FUNDING and not (top_up is not None and top_up.receipt_succeeded is True):
+            continue
+        sweep = sweeps.by_id(tx, item.sweep_id)
+        issued = invoices.address(tx, catalogue.family(network), item.address)
+        assert sweep is not None, "an item belongs to a sweep"
+        assert issued is not None, "only issued addresses are swept"
+        account = stores.account(tx, issued.family, issued.account)
+        assert account is not None, "an issued address has its branch"
+        is_native = catalogue.assets[item.method].contract is None
+        found.append(Work(item, sweep, account, issued.hd_index, top_up, is_native))
+    return found
+
+
+def plan_top_up(tx: Tx, catalogue: Catalogue, work: Work, units: int, now: datetime) -> None:
+    """Plan lending `units` of the native coin to the item's address, for the fee of its transfer."""
+    network = work.item.network
+    record = OutgoingRecord(
+        id=new_id("txn", now),
+        network=network,
+        store_id=work.sweep.store_id,
+        purpose=Purpose.TOP_UP,
+        state=State.PLANNED,
+        sender=work.account.gas_address,
+        account=work.account.account,
+        key_path="gas",
+        recipient=work.item.address,
+        method=catalogue.native(network).method,
+        units=Units(units),
+        empties_sender=False,
+        created_at=now,
+        updated_at=now,
+    )
+    outgoing.add(tx, record)
+    _set(tx, catalogue, replace(work.item, top_up_id=record.id), ItemState.FUNDING, now)
+
+
+def plan_transfer(tx: Tx, work: Work, now: datetime) -> OutgoingRecord:
+    """Plan the transfer of the item's units to the treasury; again for the same item it is the same plan."""
+    item = work.item
+    if item.transfer_id is not None:
+        return outgoing.by_id(tx, item.transfer_id)
+    record = OutgoingRecord(
+        id=new_id("txn", now),
+        network=item.network,
+        store_id=work.sweep.store_id,
+        purpose=Purpose.SWEEP,
+        state=State.PLANNED,
+        sender=item.address,
+        account=work.account.account,
+        key_path=f"deposit/{work.hd_index}",
+        recipient=work.sweep.treasury,
+        method=item.method,
+        units=item.units,
+        empties_sender=work.is_native,
+        created_at=now,
+        updated_at=now,
+    )
+    outgoing.add(tx, record)
+    sweeps.save_item(tx, replace(item, transfer_id=record.id))
+    return record
+
+
+def may_send(tx: Tx, record: OutgoingRecord, now: datetime) -> bool:
+    """Whether this plan may be signed now: no pause, no doubt about the network, and the treasury still the same."""
+    if chain.network(tx, record.network).hold is not None:
+        return False
+    pauses = outgoing.pauses(tx)
+    if outgoing.is_paused(pauses, record.network, record.method):
+        return False
+    if record.purpose is Purpose.TOP_UP:
+        return True
+    treasury = sweeps.treasury(tx, record.network, record.store_id)
+    return treasury is not None and treasury.address == record.recipient and treasury.effective_at <= now
+
+
+def units_to_send(tx: Tx, record: OutgoingRecord) -> int:
+    """What the chain is asked to move: of a native sweep all that is final on the address, else the plan's units."""
+    if record.empties_sender:
+        return chain.spendable_units(tx, record.network, record.sender, record.method)
+    return record.units
+
+
+def record_signed(
+    tx: Tx, catalogue: Catalogue, outgoing_id: str, planned: PlannedTx, signed: SignedTx, now: datetime
+) -> VersionRecord:
+    """Commit signed bytes before their first broadcast (I11); returns the version."""
+    record = outgoing.by_id(tx, outgoing_id)
+    earlier = outgoing.versions(tx, outgoing_id)
+    assert record.nonce in {None, planned.nonce}, "a transaction keeps its nonce"
+    version = VersionRecord(
+        outgoing_id=outgoing_id,
+        version=len(earlier) + 1,
+        tx_hash=signed.tx_hash,
+        raw=signed.raw,
+        body=planned.body,
+        value_units=Units(planned.value_units),
+        fee_limit=Units(planned.fee_limit_units),
+        signed_at=now,
+    )
+    outgoing.add_version(tx, version)
+    if earlier:
+        return version
+    outgoing.save(tx, replace(_step(record, State.SIGNED), nonce=planned.nonce, updated_at=now))
+    if record.purpose is Purpose.SWEEP:
+        posting = postings.sweep_signed(record.method, record.units)
+        ledger.post(tx, record.store_id, posting, cause=record.id, reason="sweep_signed", now=now)
+        _move(tx, catalogue, record, ItemState.BROADCASTING, now)
+    return version
+
+
+def record_broadcast(tx: Tx, outgoing_id: str, version: int, now: datetime) -> None:
+    """A provider took the bytes."""
+    outgoing.mark_sent(tx, outgoing_id, version, now)
+    record = outgoing.by_id(tx, outgoing_id)
+    if record.state is State.SIGNED:
+        outgoing.save(tx, replace(_step(record, State.BROADCAST), updated_at=now))
+
+
+def record_failure(tx: Tx, catalogue: Catalogue, outgoing_id: str, reason: str, now: datetime) -> None:
+    """Give up a plan that nothing was signed for."""
+    record = outgoing.by_id(tx, outgoing_id)
+    assert record.state not in IN_FLIGHT, "what was signed may be out and cannot simply fail"
+    outgoing.save(tx, replace(_step(record, State.FAILED), reason=reason, updated_at=now))
+    _move(tx, catalogue, record, ItemState.FAILED, now, reason)
+
+
+def _move(
+    tx: Tx, catalogue: Catalogue, record: OutgoingRecord, state: ItemState, now: datetime, reason: str | None = None
+) -> None:
+    touched = Touched()
+    move_item(tx, catalogue, record, state, touched, now, reason=reason)
+    for invoice_id in touched.events:
+        judge_again(tx, catalogue, invoice_id, now)
+
+
+def _set(tx: Tx, catalogue: Catalogue, item: ItemRecord, state: ItemState, now: datetime) -> None:
+    touched = Touched()
+    set_item(tx, catalogue, item, state, touched, now)
+    for invoice_id in touched.events:
+        judge_again(tx, catalogue, invoice_id, now)
+
+
+def _step(record: OutgoingRecord, state: State) -> OutgoingRecord:
+    assert state in NEXT[record.state], f"{record.state} -> {state}"
+    return replace(record, state=state)

@@ -1,0 +1,189 @@
+"""Planning sweeps: what the economist lets go, and the reason on every deposit that waits."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from fractions import Fraction
+
+from paynode.config import CustodyMode
+from paynode.domain.chain import Pair
+from paynode.domain.errors import RateUnavailable
+from paynode.domain.events import EventType
+from paynode.domain.money import Asset
+from paynode.domain.quote import worth_at_rate
+from paynode.domain.sweep import (
+    Candidate,
+    Conditions,
+    ItemState,
+    Policy,
+    State,
+    Wait,
+    deposit_sweep,
+    reason_to_wait,
+)
+from paynode.operations.catalogue import Catalogue
+from paynode.operations.judging import judge_again
+from paynode.operations.pricing import rate_for
+from paynode.operations.sweep_items import tell_sweep
+from paynode.store import bells, chain, deposits, outgoing, stores, sweeps
+from paynode.store.database import Tx
+from paynode.store.deposits import DepositRecord
+from paynode.store.ids import new_id
+from paynode.store.records import Units
+from paynode.store.sweeps import ItemRecord, SweepRecord, TreasuryRecord
+
+ITEMS_MAX = 100  # of one sweep; more are the next sweep's
+
+
+@dataclass(frozen=True, slots=True)
+class Pile:
+    """What lies on one address in one asset, ready to be collected."""
+
+    store_id: str
+    address: str
+    method: str
+    deposits: tuple[DepositRecord, ...]
+
+    @property
+    def units(self) -> int:
+        return sum(record.units for record in self.deposits)
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """What the network told the sweeper about this round."""
+
+    fee_price: int
+    transfer_cost_by_method: Mapping[str, int]  # native units
+    gas_units_by_store: Mapping[str, int]  # what each store's gas station holds
+
+
+def piles(tx: Tx, network: str) -> list[Pile]:
+    """Everything on the network that no sweep has taken, oldest first."""
+    grouped: dict[tuple[str, str, str], list[DepositRecord]] = {}
+    for record in deposits.waiting_for_sweep(tx, network):
+        grouped.setdefault((record.store_id, record.method, record.address), []).append(record)
+    return [Pile(store, address, method, tuple(found)) for (store, method, address), found in grouped.items()]
+
+
+def note_waits(tx: Tx, found: Iterable[Pile], wait: Wait) -> None:
+    """Say of each deposit why it is not collected now."""
+    for pile in found:
+        for record in pile.deposits:
+            deposits.set_sweep(tx, record, record.sweep_state, wait)
+
+
+def obstacle(tx: Tx, catalogue: Catalogue, network: str, pile: Pile, now: datetime) -> Wait | None:
+    """What forbids collecting a pile whatever it costs; None: nothing does."""
+    if catalogue.config.custody.mode is CustodyMode.WATCH:
+        return Wait.WATCH_ONLY
+    treasury = sweeps.treasury(tx, network, pile.store_id)
+    if treasury is None:
+        return Wait.NO_TREASURY
+    if treasury.effective_at > now:
+        return Wait.TREASURY_ANNOUNCED
+    is_doubtful = chain.network(tx, network).hold is not None
+    if is_doubtful or outgoing.is_paused(outgoing.pauses(tx), network, pile.method):
+        return Wait.OUTFLOWS_PAUSED
+    if Pair(pile.address, pile.method) in chain.disputes(tx, network):
+        return Wait.DISPUTED
+    if sweeps.is_under_way(tx, network, pile.address, pile.method):
+        return Wait.UNDER_WAY
+    return None
+
+
+def plan_due_sweeps(tx: Tx, catalogue: Catalogue, network: str, prices: Prices, now: datetime) -> list[SweepRecord]:
+    """Plan a sweep for whatever is worth collecting; every other deposit learns why it waits."""
+    failed = sweeps.failed_counts(tx, network)
+    spent = outgoing.fees_since(tx, network, now - timedelta(days=1))
+    chosen: dict[tuple[str, str], list[Pile]] = {}
+    gas_left = dict(prices.gas_units_by_store)
+    for pile in piles(tx, network):
+        wait = obstacle(tx, catalogue, network, pile, now)
+        fee = prices.transfer_cost_by_method.get(pile.method)
+        if wait is None and fee is None:
+            wait = Wait.FEE_UNKNOWN
+        if wait is None and fee is not None:
+            asset, policy = catalogue.assets[pile.method], _policy(catalogue, network)
+            candidate = _candidate(tx, catalogue, asset, pile, fee, failed.get((pile.address, pile.method), 0), now)
+            last = sweeps.last_started(tx, network, pile.store_id, pile.method)
+            conditions = Conditions(
+                fee_price=prices.fee_price,
+                gas_station_units=gas_left.get(pile.store_id, 0),
+                gas_spent_today_units=spent,
+                since_last_round=None if last is None else now - last,
+            )
+            wait = reason_to_wait(candidate, policy, conditions)
+            if wait is None and len(chosen.get((pile.store_id, pile.method), ())) >= ITEMS_MAX:
+                wait = Wait.NEXT_ROUND
+            if wait is None:
+                chosen.setdefault((pile.store_id, pile.method), []).append(pile)
+                spent += fee
+                if not candidate.is_native:
+                    gas_left[pile.store_id] = gas_left.get(pile.store_id, 0) - fee
+        if wait is not None:
+            note_waits(tx, [pile], wait)
+    return [
+        _queue(tx, catalogue, network, store_id, method, found, now) for (store_id, method), found in chosen.items()
+    ]
+
+
+def _queue(
+    tx: Tx, catalogue: Catalogue, network: str, store_id: str, method: str, found: list[Pile], now: datetime
+) -> SweepRecord:
+    treasury = sweeps.treasury(tx, network, store_id)
+    assert treasury is not None, "the obstacle was asked first"
+    assert not is_own_address(tx, catalogue, network, treasury), "start-up refuses a treasury of our own"
+    record = SweepRecord(new_id("swp", now), store_id, network, method, treasury.address, State.QUEUED, now)
+    sweeps.add(tx, record)
+    for pile in found:
+        item = ItemRecord(0, record.id, network, pile.address, method, Units(pile.units), ItemState.QUEUED)
+        sweeps.add_item(tx, item, [deposit.id for deposit in pile.deposits])
+        for deposit in pile.deposits:
+            deposits.set_sweep(tx, deposit, deposit_sweep(ItemState.QUEUED), None)
+    for invoice_id in sorted({d.invoice_id for pile in found for d in pile.deposits if d.invoice_id is not None}):
+        judge_again(tx, catalogue, invoice_id, now)
+    tell_sweep(tx, catalogue, EventType.SWEEP_QUEUED, record, now)
+    tx.ring(bells.OUTGOING)
+    return record
+
+
+def is_own_address(tx: Tx, catalogue: Catalogue, network: str, treasury: TreasuryRecord) -> bool:
+    """Whether a treasury is one of our own addresses: money would go round for ever."""
+    return chain.watch(tx, network, treasury.address) is not None or treasury.address in stores.gas_addresses(
+        tx, catalogue.family(network)
+    )
+
+
+def _policy(catalogue: Catalogue, network: str) -> Policy:
+    limits = catalogue.networks[network].sweep
+    return Policy(
+        min_value=None if limits.min_value is None else Fraction(limits.min_value.amount),
+        fee_price_max=limits.fee_price_max,
+        every=limits.every,
+        gas_budget_units=limits.gas_budget_units,
+    )
+
+
+def _candidate(
+    tx: Tx, catalogue: Catalogue, asset: Asset, pile: Pile, fee: int, failed_count: int, now: datetime
+) -> Candidate:
+    limits = catalogue.networks[asset.network].sweep
+    currency = "USD" if limits.min_value is None else limits.min_value.currency
+    native = catalogue.native(asset.network)
+    return Candidate(
+        age=now - min(record.detected_at for record in pile.deposits),
+        value=_value(tx, asset, pile.units, currency, now),
+        fee_value=_value(tx, native, fee, currency, now),
+        fee_units=fee,
+        is_native=asset.contract is None,
+        units=pile.units,
+        failed_count=failed_count,
+    )
+
+
+def _value(tx: Tx, asset: Asset, units: int, currency: str, now: datetime) -> Fraction | None:
+    try:
+        return worth_at_rate(units, rate_for(tx, currency, asset, now), asset)
+    except RateUnavailable:
+        return None
