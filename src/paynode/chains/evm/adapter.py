@@ -1,0 +1,125 @@
+"""The `Chain` of an EVM network.
+
+The one rule: a provider that fails, lies about its context or is behind costs
+a turn to the next, never a decision. Only if all agree that the past is gone
+does the network stop.
+"""
+
+from collections.abc import Sequence
+
+from paynode.chains.base import DeepReorg, Fees, Outgoing, PlannedTx, SignedTx, TxStatus, Unavailable
+from paynode.chains.evm import sending
+from paynode.chains.evm.look import Looker, WrongContext
+from paynode.chains.evm.reads import LogRange, Reads
+from paynode.chains.evm.tick import Memory, Tick
+from paynode.chains.evm.watchlist import Watchlist
+from paynode.chains.evm.wire import Quantity, parse_address
+from paynode.chains.jsonrpc import ProviderFailed
+from paynode.chains.rpc import Provider, RpcPool
+from paynode.domain.chain import Books, Observation
+from paynode.domain.money import Asset
+
+
+class EvmChain:
+    """One EVM network behind the `Chain` Protocol."""
+
+    def __init__(self, network: str, chain_id: int, assets: Sequence[Asset], pool: RpcPool, *, depth: int) -> None:
+        """`depth` is the number of confirmations after which one of our own transactions is final."""
+        self._network = network
+        self._assets = tuple(assets)
+        self._pool = pool
+        self._depth = depth
+        self._looker = Looker(chain_id)
+        self._log_ranges = {provider.name: LogRange() for provider in pool.all}
+        self._memory = Memory()
+        self._sending = sending.Sending(chain_id, pool)
+
+    @property
+    def network(self) -> str:
+        return self._network
+
+    def parse_address(self, text: str) -> str:
+        return parse_address(text)
+
+    def sign(self, planned: PlannedTx, private_key: bytes) -> SignedTx:
+        return sending.sign(planned, private_key)
+
+    async def connect(self) -> str:
+        """Every provider is asked; that one answers is enough."""
+        heads: list[str] = []
+        failures: list[str] = []
+        for provider in self._pool.all:
+            try:
+                heads.append(f"{provider.name} at block {(await self._reads(provider).head()).ref.number}")
+            except ProviderFailed as failure:
+                failures.append(str(failure))
+        if not heads:
+            raise Unavailable("; ".join(failures))
+        return "; ".join([*heads, *failures])
+
+    async def head_number(self) -> int:
+        return (await self._reads(self._pool.first).head()).ref.number
+
+    async def observe(self, books: Books) -> Observation:
+        watchlist = Watchlist.of(books, self._assets)
+        failures: list[ProviderFailed] = []
+        deep: DeepReorg | None = None
+        for primary in self._pool.providers() or (self._pool.first,):
+            others = (provider for provider in self._pool.providers() if provider is not primary)
+            second = next(others, None)
+            tick = Tick(
+                primary=self._reads(primary),
+                second=self._reads(second) if second is not None else None,
+                is_alone=len(self._pool.all) == 1,
+                depth=self._depth,
+                watchlist=watchlist,
+                books=books,
+                memory=self._memory,
+            )
+            try:
+                return await tick.observe()
+            except DeepReorg as error:
+                deep = error
+            except WrongContext as failure:
+                primary.degrade(failure.reason)
+                failures.append(failure)
+            except ProviderFailed as failure:
+                failures.append(failure)
+        if deep is not None and not failures:
+            raise deep
+        raise Unavailable("; ".join([*map(str, failures), *([str(deep)] if deep else [])]))
+
+    async def balance_units(self, asset: Asset, address: str) -> int:
+        provider = self._pool.first
+        if asset.contract is not None:
+            return await self._reads(provider).token_balance(asset.contract, address)
+        return int(await provider.call("eth_getBalance", [address, "latest"], Quantity), 16)
+
+    async def pending_nonce(self, sender: str) -> int:
+        """The highest that a healthy provider counts: each knows its own mempool only."""
+        counts = [
+            int(await provider.call("eth_getTransactionCount", [sender, "pending"], Quantity), 16)
+            for provider in self._pool.providers() or (self._pool.first,)
+        ]
+        return max(counts)
+
+    async def fees(self, asset: Asset, sender: str, recipient: str) -> Fees:
+        return await self._sending.fees(asset, sender, recipient)
+
+    async def prepare(self, wanted: Outgoing, nonce: int) -> PlannedTx:
+        return await self._sending.prepare(wanted, nonce)
+
+    async def bump(self, planned: PlannedTx) -> PlannedTx:
+        return await self._sending.bump(planned)
+
+    async def broadcast(self, signed: SignedTx) -> None:
+        await self._sending.broadcast(signed)
+
+    async def status(self, tx_hash: str) -> TxStatus:
+        return await self._sending.status(tx_hash)
+
+    async def aclose(self) -> None:
+        await self._pool.aclose()
+
+    def _reads(self, provider: Provider) -> Reads:
+        return Reads(provider, self._looker, self._log_ranges[provider.name])

@@ -1,0 +1,107 @@
+"""Balances against books: what differs, what explains it, what stays open. Pure.
+
+The one rule: a pair is settled only while its balance is exactly what its rows
+say. Nothing planned is in the books, nothing is credited beyond what arrived,
+and what nothing explains is a dispute of that pair alone.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from paynode.chains.evm.codec import row_of_value
+from paynode.chains.evm.watchlist import Watchlist
+from paynode.chains.evm.wire import FullBlock, TxReceipt
+from paynode.domain.chain import INFERRED, BlockRef, Dispute, Pair, Row, RowKind, RowSource
+
+Balances = Mapping[Pair, int | None]  # None: the token's contract would not say
+
+
+class Inconsistent(Exception):
+    """The reads contradict each other; nothing may be stored on them."""
+
+
+def expected_units(rows: Iterable[Row], pair: Pair, height: int | None = None) -> int:
+    """What `rows` say that `pair` holds, up to and including a height."""
+    return sum(row.effect for row in rows if row.pair == pair and (height is None or row.block.number <= height))
+
+
+def differing(pairs: Iterable[Pair], balances: Balances, rows: Sequence[Row]) -> frozenset[Pair]:
+    """The pairs whose balance is not what `rows` say, or unknown."""
+    expected: dict[Pair, int] = {}
+    for row in rows:
+        expected[row.pair] = expected.get(row.pair, 0) + row.effect
+    return frozenset(pair for pair in pairs if balances[pair] is None or balances[pair] != expected.get(pair, 0))
+
+
+def unbooked(rows: Iterable[Row], known: Iterable[Row]) -> list[Row]:
+    """Those of `rows` that are not in `known`, each once."""
+    keys = {row.key for row in known}
+    fresh: list[Row] = []
+    for row in rows:
+        if row.key not in keys:
+            keys.add(row.key)
+            fresh.append(row)
+    return fresh
+
+
+def is_replaceable(row: Row) -> bool:
+    """Whether `row` was inferred from balances and may be inferred anew."""
+    return row.source in INFERRED and not row.confirmed
+
+
+def explain_step(
+    pair: Pair,
+    units: int,
+    block: FullBlock,
+    receipts: Mapping[str, TxReceipt],
+    booked: Sequence[Row],
+    watchlist: Watchlist,
+) -> list[Row]:
+    """The rows that make `pair`'s native balance rise by `units` (beyond what is `booked`) in `block`.
+
+    Successful transactions to the address first; the rest arrived from inside a contract. `receipts` are those of
+    the transactions to the address, by hash.
+
+    Raises:
+        Inconsistent: the transactions bring more than the balance rose.
+    """
+    known = {row.tx_hash for row in booked if row.pair == pair and row.kind is RowKind.IN}
+    rows: list[Row] = []
+    for tx in block.transactions:
+        row = row_of_value(tx, block.ref, watchlist, RowSource.TX)
+        if row is None or row.pair != pair or row.tx_hash in known:
+            continue
+        if (receipt := receipts.get(row.tx_hash)) is None:
+            raise Inconsistent(f"block {block.ref.number}: no receipt for one of its transactions")
+        if receipt.succeeded:
+            rows.append(row)
+    rest = units - sum(row.units for row in rows)
+    if rest < 0:
+        raise Inconsistent(f"block {block.ref.number}: transactions bring {-rest} more than the balance rose")
+    if rest:
+        rows.append(Row(RowKind.IN, RowSource.INTERNAL, pair.address, pair.method, rest, block.ref))
+    return rows
+
+
+def open_disputes(
+    pairs: Collection[Pair],
+    balances: Balances,
+    rows: Sequence[Row],
+    head: BlockRef,
+    known: Mapping[Pair, Dispute],
+    reasons: Mapping[Pair, str],
+) -> dict[Pair, Dispute]:
+    """A dispute for each of `pairs`; one that was open keeps the moment it began."""
+    disputes: dict[Pair, Dispute] = {}
+    for pair in pairs:
+        since = known[pair].since if pair in known else head
+        observed, expected = balances[pair], expected_units(rows, pair)
+        disputes[pair] = Dispute(pair, since, expected, observed, reasons.get(pair) or _reason(observed, expected))
+    return disputes
+
+
+def _reason(observed: int | None, expected: int) -> str:
+    if observed is None:
+        return "the token's contract does not tell the balance"
+    if observed < expected:
+        return "less is there than transfers brought: the token took a fee, or its issuer took the funds"
+    return "more is there than transfers brought: no transfer explains the difference yet"

@@ -1,0 +1,104 @@
+"""Which of what we know is still on the chain. Pure.
+
+A row is void only if its own block is no ancestor of the head; checkpoints are
+walked down to the newest that is. Below the horizon nothing is followed: the
+network stops and a human decides.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from paynode.chains.base import DeepReorg
+from paynode.chains.evm.watchlist import Watchlist
+from paynode.domain.chain import BlockRef, Books, Pair, Row
+
+Hashes = Mapping[int, str]  # by height, of the head's own chain; a height that is missing is not known
+
+
+@dataclass(frozen=True, slots=True)
+class Fork:
+    """Where the chain left what we knew."""
+
+    fork_number: int | None  # the newest checkpoint that is still canonical; None: the cursor is
+    orphaned: tuple[Row, ...]
+
+
+def young_heights(books: Books) -> set[int]:
+    """The heights that every look asks for: the cursor's, and those of rows that a reorg may still reach."""
+    if books.cursor is None:
+        return {row.block.number for row in books.rows}
+    lowest = books.cursor.number - books.horizon
+    return {books.cursor.number} | {row.block.number for row in books.rows if row.block.number > lowest}
+
+
+def all_heights(books: Books) -> set[int]:
+    """The heights to ask for where something is gone: every checkpoint, down to the first below the horizon."""
+    heights = young_heights(books)
+    if books.cursor is not None:
+        lowest = books.cursor.number - books.horizon
+        heights |= {checkpoint.number for checkpoint in books.checkpoints if checkpoint.number > lowest}
+        below = (checkpoint.number for checkpoint in books.checkpoints if checkpoint.number <= lowest)
+        heights |= {max(below, default=books.cursor.number)}
+    return heights
+
+
+def is_gone(block: BlockRef, hashes: Hashes) -> bool:
+    """Whether the chain has another block at that height. Not knowing is not enough."""
+    return hashes.get(block.number, block.hash) != block.hash
+
+
+def find_fork(books: Books, head: BlockRef, hashes: Hashes) -> Fork | None:
+    """What `head`'s chain no longer contains, or None if the head is merely behind: a stale view, to be refused.
+
+    Raises:
+        DeepReorg: no checkpoint within the horizon is on the head's chain.
+    """
+    cursor = books.cursor
+    if cursor is None:
+        return Fork(None, tuple(row for row in books.rows if is_gone(row.block, hashes)))
+    lowest = cursor.number - books.horizon
+    orphaned = [row for row in books.rows if row.block.number > lowest and is_gone(row.block, hashes)]
+    gone = [
+        checkpoint for checkpoint in books.checkpoints if checkpoint.number > lowest and is_gone(checkpoint, hashes)
+    ]
+    if head.number < cursor.number:
+        if not gone and not orphaned:
+            return None
+        # What stands above a head on another fork is no ancestor of it either.
+        orphaned += [row for row in books.rows if row.block.number > head.number]
+    elif not gone:
+        return Fork(None, tuple(orphaned))
+    canonical = next(
+        (
+            checkpoint
+            for checkpoint in books.checkpoints
+            if checkpoint.number <= head.number and hashes.get(checkpoint.number) == checkpoint.hash
+        ),
+        None,
+    )
+    if canonical is not None:
+        return Fork(canonical.number, tuple(orphaned))
+    if books.checkpoints[-1].number <= lowest:
+        raise DeepReorg(
+            f"block {cursor.number} and those below it are gone, down to the horizon of {books.horizon} blocks"
+        )
+    return Fork(books.checkpoints[-1].number - 1, tuple(orphaned))
+
+
+def lowered_floors(books: Books, watchlist: Watchlist, fork: Fork) -> dict[Pair, int]:
+    """The floors to lower, so that what the new fork brought is searched for.
+
+    Besides the pairs of void rows, an address first shown on the old fork may be paid on the new one in a block
+    that has a lower number than the cursor had then.
+    """
+    floors: dict[Pair, int] = {}
+    for pair in watchlist.pairs:
+        floor = books.floor(watchlist.watch_by_address[pair.address], pair.method)
+        if fork.fork_number is not None and floor > fork.fork_number:
+            floors[pair] = fork.fork_number
+    for row in fork.orphaned:
+        if (watch := watchlist.watch_by_address.get(row.address)) is not None:
+            known = floors.get(row.pair, books.floor(watch, row.method))
+            if row.block.number - 1 < known:
+                floors[row.pair] = row.block.number - 1
+    return floors

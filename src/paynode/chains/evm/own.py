@@ -1,0 +1,57 @@
+"""Rule 4: what became of our own transactions. I/O.
+
+Rows come from receipts in blocks that are ancestors of the head, never from
+what was planned. While the chain counts more transactions of an address than
+we have receipts of, its native coins are not searched: what moved may be ours.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+from paynode.chains.evm.codec import rows_of_own
+from paynode.chains.evm.reads import Reads
+from paynode.chains.evm.sight import Sight
+from paynode.chains.evm.wire import Tx, TxReceipt
+from paynode.domain.chain import BlockRef, OwnTx, Receipt, Row
+
+
+@dataclass(frozen=True, slots=True)
+class Mined:
+    """One of our transactions, and the version of it that was mined."""
+
+    own: OwnTx
+    tx: Tx
+    receipt: TxReceipt
+    block: BlockRef
+
+    def rows(self, sight: Sight) -> list[Row]:
+        return rows_of_own(self.tx, self.receipt, self.block, sight.watchlist)
+
+    def as_receipt(self) -> Receipt:
+        return Receipt(self.own.id, self.tx.hash.lower(), self.block, self.receipt.succeeded, self.receipt.fee_units)
+
+
+async def find_own(sight: Sight, source: Reads, asked: Iterable[OwnTx]) -> list[Mined]:
+    """Those of `asked` that `source` has a receipt of, in a block that is an ancestor of the head."""
+    own_by_hash = {tx_hash: own for own in asked for tx_hash in own.tx_hashes}
+    receipts = await source.receipts(list(own_by_hash))
+    blocks = await sight.ancestors((int(r.block_number, 16), r.block_hash.lower()) for r in receipts.values())
+    mined = [tx_hash for tx_hash, receipt in receipts.items() if receipt.block_hash.lower() in blocks]
+    txs = await source.txs(mined)
+    return [
+        Mined(own_by_hash[tx_hash], txs[tx_hash], receipts[tx_hash], blocks[receipts[tx_hash].block_hash.lower()])
+        for tx_hash in mined
+        if tx_hash in txs
+    ]
+
+
+async def in_flight(sight: Sight, addresses: Collection[str], mined: Sequence[Mined]) -> set[str]:
+    """Those of `addresses` that have sent more than we have receipts of."""
+    asked = sorted(address for address in addresses if address in sight.books.own_addresses)
+    nonces = await sight.reads.nonces(asked, sight.header)
+    receipts = [one.own.sender for one in mined]
+    return {
+        address
+        for address, nonce in zip(asked, nonces, strict=True)
+        if nonce > sight.books.own_nonces.get(address, 0) + receipts.count(address)
+    }

@@ -1,0 +1,186 @@
+"""What a tick asks of one provider, in our own terms. I/O.
+
+The one rule: an answer must be about what was asked (the block of that hash,
+the receipt of that transaction), or it is no answer. Nothing here decides
+anything about money.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
+
+from paynode.chains.evm.codec import call_balance_of, log_filter
+from paynode.chains.evm.look import Header, Look, Looker
+from paynode.chains.evm.wire import Block, FullBlock, Log, Quantity, Tx, TxReceipt
+from paynode.chains.jsonrpc import Garbled, RpcError, TooMuch
+from paynode.chains.rpc import Provider
+
+TOPICS_MAX = 1000  # geth, bor and bsc cap a topic list
+HASHES_PER_LOOK_MAX = 256
+LOG_BLOCKS_MAX = 1 << 22  # where the range of a log query starts; providers' caps halve it
+GROW_AFTER = 16  # so many answers in a row, and a wider range is tried again
+RECENT_STATE_BLOCKS = 64  # every full node has the state of the newest 128 blocks
+
+
+class Pruned(Exception):
+    """The provider no longer has the state of that block."""
+
+
+class LogRange:
+    """How many blocks one provider takes per log query: halved when it refuses, widened again when it has been good."""
+
+    def __init__(self) -> None:
+        self.blocks = LOG_BLOCKS_MAX
+        self._answers = 0
+
+    def refused(self, blocks: int) -> None:
+        self.blocks, self._answers = max(blocks // 2, 1), 0
+
+    def answered(self, blocks: int) -> None:
+        if blocks < self.blocks:
+            return  # it was not the provider that bounded this one
+        self._answers += 1
+        if self._answers >= GROW_AFTER:
+            self.blocks, self._answers = min(self.blocks * 2, LOG_BLOCKS_MAX), 0
+
+
+class Reads:
+    """One provider's answers."""
+
+    def __init__(self, provider: Provider, looker: Looker, log_range: LogRange) -> None:
+        self.provider = provider
+        self.log_calls = 0
+        self._looker = looker
+        self._log_range = log_range
+
+    @property
+    def name(self) -> str:
+        return self.provider.name
+
+    async def head(self) -> Block:
+        block: Block = await self._ask("eth_getBlockByNumber", ["latest", False], Block)
+        return block
+
+    async def look(
+        self, header: Header, addresses: Sequence[str], tokens: Sequence[str], heights: Collection[int]
+    ) -> Look:
+        return await self._looker.look(self.provider, header, addresses, tokens, sorted(heights))
+
+    async def hashes(self, header: Header, heights: Iterable[int]) -> dict[int, str]:
+        """The hashes of the ancestors of `header` at `heights`, and its own; heights above it are left out."""
+        wanted = sorted(height for height in set(heights) if height < header.number)
+        found = {header.number: header.hash}
+        for start in range(0, len(wanted), HASHES_PER_LOOK_MAX):
+            part = wanted[start : start + HASHES_PER_LOOK_MAX]
+            known = (await self.look(header, (), (), part)).hash_by_number
+            found |= {height: hash_ for height, hash_ in known.items() if hash_ is not None}
+        # Beyond what the chain itself remembers, its provider is asked; such blocks are older than any horizon.
+        old = [height for height in wanted if height not in found]
+        for height, block in zip(old, await self.blocks_by_number(old), strict=True):
+            if block is None:
+                raise Garbled(self.name, f"eth_getBlockByNumber: no block {height} below the head")
+            found[height] = block.header.hash
+        return found
+
+    async def blocks_by_number(self, heights: Sequence[int]) -> list[Block | None]:
+        blocks: list[Block | None] = await self._ask_many(
+            "eth_getBlockByNumber", [(hex(height), False) for height in heights], Block | None
+        )
+        for height, block in zip(heights, blocks, strict=True):
+            self._check(block is None or int(block.number, 16) == height, "eth_getBlockByNumber")
+        return blocks
+
+    async def blocks_by_hash(self, hashes: Sequence[str]) -> dict[str, Block]:
+        blocks = await self._ask_many("eth_getBlockByHash", [(hash_, False) for hash_ in hashes], Block)
+        for hash_, block in zip(hashes, blocks, strict=True):
+            self._check(block.header.hash == hash_, "eth_getBlockByHash")
+        return dict(zip(hashes, blocks, strict=True))
+
+    async def full_block(self, hash_: str) -> FullBlock:
+        block: FullBlock = await self._ask("eth_getBlockByHash", [hash_, True], FullBlock)
+        self._check(block.header.hash == hash_, "eth_getBlockByHash")
+        return block
+
+    async def txs(self, hashes: Sequence[str]) -> dict[str, Tx]:
+        """Those transactions that the provider knows, by hash."""
+        txs: list[Tx | None] = await self._ask_many(
+            "eth_getTransactionByHash", [(hash_,) for hash_ in hashes], Tx | None
+        )
+        for hash_, tx in zip(hashes, txs, strict=True):
+            self._check(tx is None or tx.hash.lower() == hash_, "eth_getTransactionByHash")
+        return {hash_: tx for hash_, tx in zip(hashes, txs, strict=True) if tx is not None}
+
+    async def receipts(self, hashes: Sequence[str]) -> dict[str, TxReceipt]:
+        """The receipts that the provider has, by transaction hash."""
+        receipts: list[TxReceipt | None] = await self._ask_many(
+            "eth_getTransactionReceipt", [(hash_,) for hash_ in hashes], TxReceipt | None
+        )
+        for hash_, receipt in zip(hashes, receipts, strict=True):
+            self._check(receipt is None or receipt.transaction_hash.lower() == hash_, "eth_getTransactionReceipt")
+        return {hash_: receipt for hash_, receipt in zip(hashes, receipts, strict=True) if receipt is not None}
+
+    async def nonces(self, addresses: Sequence[str], header: Header) -> list[int]:
+        pin = {"blockHash": header.hash}
+        answers = await self._ask_many("eth_getTransactionCount", [(address, pin) for address in addresses], Quantity)
+        return [int(answer, 16) for answer in answers]
+
+    async def balances(self, asks: Sequence[tuple[str, int]], head: int) -> list[int]:
+        """The native balances of (address, height).
+
+        Raises:
+            Pruned: a state is gone that a full node may have thrown away.
+        """
+        try:
+            answers = await self._ask_many("eth_getBalance", [(address, hex(h)) for address, h in asks], Quantity)
+        except RpcError:
+            # Providers name this in a dozen ways; that the newest state is missing is a fault, not an age.
+            if min(height for _, height in asks) > head - RECENT_STATE_BLOCKS:
+                raise
+            raise Pruned from None
+        return [int(answer, 16) for answer in answers]
+
+    async def token_balance(self, contract: str, address: str, block: str = "latest") -> int:
+        answer: str = await self.provider.call(
+            "eth_call", [{"to": contract, "data": call_balance_of(address)}, block], str
+        )
+        self._check(len(answer) >= 66 and answer.startswith("0x"), "eth_call")
+        return int(answer[:66], 16)
+
+    async def newest_logs(
+        self, contracts: Sequence[str], addresses: Sequence[str], low: int, high: int
+    ) -> tuple[list[Log], int]:
+        """The transfer logs of the newest part of (low, high] that the provider gives at once, and where it begins.
+
+        Both directions; what is returned is complete over (reached, high].
+        """
+        while True:
+            blocks = min(high - low, self._log_range.blocks)
+            reached = high - blocks
+            try:
+                logs = await self._logs(contracts, addresses, reached, high)
+            except TooMuch:
+                if blocks == 1:
+                    raise
+                self._log_range.refused(blocks)
+                continue
+            self._log_range.answered(blocks)
+            return logs, reached
+
+    async def _logs(self, contracts: Sequence[str], addresses: Sequence[str], low: int, high: int) -> list[Log]:
+        logs: list[Log] = []
+        for start in range(0, len(addresses), TOPICS_MAX):
+            some = addresses[start : start + TOPICS_MAX]
+            for outgoing in (False, True):
+                self.log_calls += 1
+                asked = log_filter(contracts, some, low + 1, high, outgoing=outgoing)
+                logs += await self._ask("eth_getLogs", [asked], list[Log])
+        return logs
+
+    async def _ask(self, method: str, params: Sequence[Any], type_: Any) -> Any:
+        return await self.provider.call(method, params, type_)
+
+    async def _ask_many(self, method: str, many_params: Sequence[Sequence[Any]], type_: Any) -> list[Any]:
+        return await self.provider.batch(method, many_params, type_) if many_params else []
+
+    def _check(self, is_true: bool, method: str) -> None:
+        if not is_true:
+            raise Garbled(self.provider.name, f"{method}: the answer is about something else")

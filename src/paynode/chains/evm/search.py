@@ -1,0 +1,76 @@
+"""Where to look for money: windows of blocks for logs, heights of a bisect for native coins. Pure.
+
+Both are written without I/O: they say what to read next and are told what was
+read, so that a test can feed them any chain, true or lying.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from paynode.domain.chain import BlockRef, Books, Pair, Row
+
+WIDEN = 4  # each window is this many times wider than the one above it
+STATE_BLOCKS = 96  # full nodes keep the state of 128 blocks; a margin for the time a search takes
+
+
+def windows(high: int, first_low: int, floor: int) -> Iterator[tuple[int, int]]:
+    """Ranges (low, high], newest first, each wider than the one before, down to `floor`."""
+    low = max(min(first_low, high - 1), floor)
+    width = high - low
+    while high > floor:
+        yield low, high
+        width *= WIDEN
+        high, low = low, max(low - width, floor)
+
+
+@dataclass(slots=True)
+class Climb:
+    """The bisect of one pair: finds the blocks in which a residual rises.
+
+    A residual is the balance less what the books say up to the same height. It can only rise, since nothing but
+    our own transactions (which are booked first) takes native coins from an address that our key controls; so two
+    equal ends have nothing between them.
+    """
+
+    residual_by_height: dict[int, int] = field(default_factory=dict)
+
+    def wanted(self) -> list[int]:
+        """The heights to read next; none: every step is found."""
+        return [
+            (low + high) // 2
+            for low, high in pairwise(sorted(self.residual_by_height))
+            if high - low > 1 and self.residual_by_height[low] != self.residual_by_height[high]
+        ]
+
+    def steps(self) -> list[tuple[int, int]] | None:
+        """(height, units) of every rise, oldest first; None if it falls somewhere: the reads contradict each other."""
+        found = []
+        for low, high in pairwise(sorted(self.residual_by_height)):
+            units = self.residual_by_height[high] - self.residual_by_height[low]
+            if units < 0:
+                return None
+            if units:
+                found.append((high, units))
+        return found
+
+
+def agreed_checkpoint(books: Books, pair: Pair, replaceable: Sequence[Row], canonical_below: int) -> BlockRef | None:
+    """The newest canonical checkpoint at which, as far as the books know, `pair` equalled its proven rows."""
+    limit = min([canonical_below, *(row.block.number - 1 for row in replaceable)])
+    if (dispute := books.disputes.get(pair)) is not None:
+        limit = min(limit, dispute.since.number - 1)
+    return next((checkpoint for checkpoint in books.checkpoints if checkpoint.number <= limit), None)
+
+
+def start_heights(first: int, head: int, floor: int) -> list[int]:
+    """Where a bisect may start, newest first: the height believed to be equal, then older and wider, the floor last."""
+    heights = [max(first, floor)]
+    while heights[-1] > floor:
+        heights.append(max(head - (head - heights[-1] + 1) * WIDEN, floor))
+    return heights
+
+
+def readable_heights(head: int, floor: int) -> list[int]:
+    """Where to try if older state is pruned, oldest first."""
+    return [height for height in (head - STATE_BLOCKS, head - STATE_BLOCKS // 4) if height > floor] + [head]

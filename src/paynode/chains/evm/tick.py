@@ -1,0 +1,259 @@
+"""One tick: all reads first, rule by rule, and one observation last.
+
+The one rule: it stores nothing and changes nothing; whatever fails on the way
+is raised, and the tick never was.
+
+    1, 2, 3  look at the head; what is still on its chain?
+    4        our own transactions, from their receipts
+    6        tokens: logs explain what differs
+    7        native coins: the blocks in which they rose
+    8        what nothing explains is a dispute of its pair
+    9        what is deep enough is proven once more
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from paynode.chains.evm.explain import differing, open_disputes, unbooked
+from paynode.chains.evm.fork import Fork, all_heights, find_fork, lowered_floors, young_heights
+from paynode.chains.evm.natives import Natives, find_natives
+from paynode.chains.evm.own import Mined, find_own, in_flight
+from paynode.chains.evm.reads import Reads
+from paynode.chains.evm.sight import Sight
+from paynode.chains.evm.tokens import LogMemory, find_tokens
+from paynode.chains.evm.verify import Verdict, verify
+from paynode.chains.evm.watchlist import Watchlist
+from paynode.chains.jsonrpc import ProviderFailed
+from paynode.domain.chain import Books, Observation, OwnTx, Pair, Row, confirmations
+
+
+class Behind(ProviderFailed):
+    """The provider's head is below the cursor, on the same chain: a stale view, on which nothing is decided."""
+
+
+@dataclass(slots=True)
+class Memory:
+    """What a network remembers from tick to tick. Losing it costs calls and patience, never money."""
+
+    logs: LogMemory = field(default_factory=LogMemory)
+    mined: dict[str, Mined] = field(default_factory=dict)  # by OwnTx.id
+    waiting_since: dict[str, int] = field(default_factory=dict)  # by address with something in flight: the first head
+    suspected_at: dict[int, int] = field(default_factory=dict)  # by id of a confirmed row that seems gone: the head
+
+
+@dataclass(slots=True)
+class Tick:
+    """One tick over all watched addresses, at `primary`; `second` is the other opinion."""
+
+    primary: Reads
+    second: Reads | None
+    is_alone: bool  # there is no other provider in the config
+    depth: int  # confirmations of our own transactions
+    watchlist: Watchlist
+    books: Books
+    memory: Memory
+    hold: str | None = None
+
+    async def observe(self) -> Observation:
+        sight, fork = await self._look()
+        voided = await self._agreed_voids(sight, fork)
+        standing = [row for row in self.books.rows if row not in voided]
+
+        mined, in_flight_addresses = await self._own(sight, standing)
+        rows = unbooked((row for one in mined for row in one.rows(sight)), standing)
+        rows += await self._tokens(sight, [*standing, *rows])
+        natives = await self._natives(sight, fork, [*standing, *rows], in_flight_addresses)
+        rows += natives.rows
+
+        kept = [row for row in standing if row not in natives.dropped]
+        open_pairs = differing(self.watchlist.pairs, sight.balances, [*kept, *rows])
+        waiting = self._waiting(sight, open_pairs, in_flight_addresses)
+        disputes = open_disputes(
+            open_pairs - waiting,
+            sight.balances,
+            [*kept, *rows],
+            sight.head,
+            self.books.disputes,
+            self._reasons(open_pairs, in_flight_addresses),
+        )
+        verdict = await self._verify(sight, kept, open_pairs, mined)
+
+        orphaned = [*voided, *verdict.gone]
+        is_settled = not waiting and not verdict.gone and not verdict.refused and self.hold is None
+        return Observation(
+            head=sight.head,
+            checkpoint=sight.head if is_settled else None,
+            fork_number=fork.fork_number,
+            rows=tuple(rows),
+            voided=_ids(orphaned),
+            dropped=_ids([*natives.dropped, *verdict.refused]),
+            confirmed=verdict.confirmed if self.hold is None else {},
+            floors=lowered_floors(self.books, self.watchlist, replace(fork, orphaned=tuple(orphaned))),
+            disputes=disputes,
+            receipts=tuple(one.as_receipt() for one in mined),
+            final_receipts=frozenset(verdict.final) if self.hold is None else frozenset(),
+            hold=self.hold,
+        )
+
+    async def _look(self) -> tuple[Sight, Fork]:
+        """Rules 1 to 3: the balances at the head, and what its chain no longer contains."""
+        block = await self.primary.head()
+        sight = Sight(self.primary, self.books, self.watchlist, block.ref, block.header)
+        sight.blocks[block.ref.hash] = block.ref
+        sight.blocks |= {row.block.hash: row.block for row in self.books.rows}
+        heights = young_heights(self.books) | {one.block.number for one in self.memory.mined.values()}
+        contracts = sorted(self.watchlist.method_by_contract)
+        look = await self.primary.look(block.header, self.watchlist.addresses, contracts, heights)
+        sight.hashes = {number: hash_ for number, hash_ in look.hash_by_number.items() if hash_ is not None}
+        sight.hashes[block.ref.number] = block.ref.hash
+        sight.balances = {
+            pair: look.native_by_address[pair.address]
+            if self.watchlist.is_native(pair)
+            else look.units_by_holding[pair.address, self.watchlist.contract_by_method[pair.method]]
+            for pair in self.watchlist.pairs
+        }
+        if (cursor := self.books.cursor) is not None:
+            above = {row.block.number for row in self.books.rows if row.block.number > cursor.number}
+            await sight.learn_hashes({cursor.number} | above)
+        fork = find_fork(self.books, sight.head, sight.hashes)
+        if fork is None or fork.fork_number is not None or fork.orphaned:
+            await sight.learn_hashes(all_heights(self.books))
+            fork = find_fork(self.books, sight.head, sight.hashes)
+        if fork is None:
+            assert cursor is not None, "without a cursor no head is behind"
+            raise Behind(self.primary.name, f"its head {sight.head.number} is below block {cursor.number} seen before")
+        return sight, fork
+
+    async def _agreed_voids(self, sight: Sight, fork: Fork) -> list[Row]:
+        """Of what is orphaned, what may go void now: a confirmed row only by two opinions, or at two heads."""
+        agreed = [row for row in fork.orphaned if not row.confirmed]
+        doubted = [row for row in fork.orphaned if row.confirmed]
+        suspected_before = self.memory.suspected_at
+        self.memory.suspected_at = {id_: suspected_before.get(id_, sight.head.number) for id_ in _ids(doubted)}
+        for row in doubted:
+            if await self._is_gone_elsewhere(sight, row):
+                agreed.append(row)
+            else:
+                self.hold = f"{self.primary.name} no longer has block {row.block.number} of a confirmed payment"
+        return agreed
+
+    async def _is_gone_elsewhere(self, sight: Sight, row: Row) -> bool:
+        if self.is_alone:
+            assert row.id is not None, "books come from the store"
+            return self.memory.suspected_at[row.id] < sight.head.number
+        if self.second is None:
+            return False
+        try:
+            (block,) = await self.second.blocks_by_number([row.block.number])
+        except ProviderFailed:
+            return False
+        return block is not None and block.header.hash != row.block.hash
+
+    async def _own(self, sight: Sight, standing: list[Row]) -> tuple[list[Mined], set[str]]:
+        """Rule 4: our mined transactions, and the addresses that have sent more than we know of."""
+        remembered = [self.memory.mined[own.id] for own in self.books.own if own.id in self.memory.mined]
+        blocks = await sight.ancestors((one.block.number, one.block.hash) for one in remembered)
+        mined = [one for one in remembered if one.block.hash in blocks]
+        mined += await find_own(sight, self.primary, self._without(mined))
+        moved = {pair.address for pair in differing(self.watchlist.pairs, sight.balances, standing)}
+        missing = [own for own in self._without(mined) if own.sender in moved]
+        if missing and self.second is not None:
+            try:
+                mined += await find_own(sight, self.second, missing)
+            except ProviderFailed as failure:
+                if failure.provider == self.primary.name:
+                    raise
+        self.memory.mined = {one.own.id: one for one in mined}
+        booked = [*standing, *unbooked((row for one in mined for row in one.rows(sight)), standing)]
+        native = {
+            pair.address
+            for pair in differing(self.watchlist.pairs, sight.balances, booked)
+            if self.watchlist.is_native(pair)
+        }
+        return mined, await in_flight(sight, native, mined)
+
+    def _without(self, mined: Iterable[Mined]) -> list[OwnTx]:
+        known = {one.own.id for one in mined}
+        return [own for own in self.books.own if own.id not in known]
+
+    async def _tokens(self, sight: Sight, booked: list[Row]) -> list[Row]:
+        """Rule 6, at each provider until every token is explained."""
+        found: list[Row] = []
+        for source in self._sources():
+            pairs = self._open(sight, [*booked, *found], is_native=False)
+            self.memory.logs.keep_only(pairs)
+            if not pairs:
+                break
+            try:
+                found += await find_tokens(sight, source, pairs, [*booked, *found], self.memory.logs)
+            except ProviderFailed as failure:
+                if source is self.primary or failure.provider == self.primary.name:
+                    raise
+        return found
+
+    async def _natives(self, sight: Sight, fork: Fork, booked: list[Row], in_flight_addresses: set[str]) -> Natives:
+        """Rule 7, for every pair with nothing of ours in flight."""
+        pairs = {pair for pair in self._open(sight, booked, is_native=True) if pair.address not in in_flight_addresses}
+        if not pairs:
+            return Natives()
+        canonical_below = sight.head.number if fork.fork_number is None else fork.fork_number
+        return await find_natives(sight, self.primary, pairs, booked, canonical_below)
+
+    async def _verify(self, sight: Sight, rows: list[Row], open_pairs: frozenset[Pair], mined: list[Mined]) -> Verdict:
+        """Rule 9. While the other provider is away, our own may vouch for itself, at twice the depth."""
+        factor = 2 if self.second is None and not self.is_alone else 1
+        source = self.second or self.primary
+
+        def is_deep(height: int, depth: int) -> bool:
+            return confirmations(height, sight.head.number) >= depth * factor
+
+        due = [
+            row
+            for row in rows
+            if row.id is not None
+            and not row.confirmed
+            and row.pair in self.watchlist.pairs
+            and row.pair not in open_pairs
+            and is_deep(row.block.number, self.watchlist.watch_by_address[row.address].depth)
+        ]
+        final = [one for one in mined if is_deep(one.block.number, self.depth)]
+        if not due and not final:
+            return Verdict()
+        try:
+            verdict = await verify(sight, source, due, final)
+        except ProviderFailed as failure:
+            if failure.provider == self.primary.name:
+                raise
+            return Verdict()
+        self.hold = self.hold or verdict.disagreement
+        return verdict
+
+    def _sources(self) -> list[Reads]:
+        return [self.primary] if self.second is None else [self.primary, self.second]
+
+    def _open(self, sight: Sight, booked: list[Row], *, is_native: bool) -> set[Pair]:
+        return {
+            pair
+            for pair in differing(self.watchlist.pairs, sight.balances, booked)
+            if self.watchlist.is_native(pair) is is_native
+        }
+
+    def _waiting(self, sight: Sight, open_pairs: frozenset[Pair], addresses: set[str]) -> frozenset[Pair]:
+        """The native pairs that wait for a receipt of ours: patience ends after `depth` blocks."""
+        before = self.memory.waiting_since
+        self.memory.waiting_since = {each: before.get(each, sight.head.number) for each in addresses}
+        return frozenset(
+            pair
+            for pair in open_pairs
+            if self.watchlist.is_native(pair)
+            and pair.address in addresses
+            and sight.head.number - self.memory.waiting_since[pair.address] < self.depth
+        )
+
+    def _reasons(self, open_pairs: frozenset[Pair], addresses: set[str]) -> dict[Pair, str]:
+        reason = "its key has sent a transaction that we have no receipt of"
+        return {pair: reason for pair in open_pairs if self.watchlist.is_native(pair) and pair.address in addresses}
+
+
+def _ids(rows: Iterable[Row]) -> tuple[int, ...]:
+    return tuple(row.id for row in rows if row.id is not None)

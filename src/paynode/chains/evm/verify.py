@@ -1,0 +1,110 @@
+"""Rule 9: at depth, every row is proven once more, at another provider where there is one. I/O.
+
+An answer that is missing proves nothing and is awaited. An answer that
+contradicts is a disagreement: the network holds. Only inferred rows are
+simply dropped, to be inferred anew.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from paynode.chains.evm.codec import rows_of_own
+from paynode.chains.evm.explain import expected_units
+from paynode.chains.evm.own import Mined
+from paynode.chains.evm.reads import Pruned, Reads
+from paynode.chains.evm.sight import Sight
+from paynode.domain.chain import INFERRED, Row, RowSource
+
+
+@dataclass(slots=True)
+class Verdict:
+    confirmed: dict[int, int] = field(default_factory=dict)  # row id -> credited units
+    gone: list[Row] = field(default_factory=list)  # both providers have another block there
+    refused: list[Row] = field(default_factory=list)  # inferred, and the balance step is not there
+    final: set[str] = field(default_factory=set)  # ids of our own transactions
+    disagreement: str | None = None
+
+
+async def verify(sight: Sight, source: Reads, rows: Sequence[Row], mined: Sequence[Mined]) -> Verdict:
+    """What `source` says about `rows` and about our own transactions, all of them at depth."""
+    verdict = Verdict()
+    standing = await _on_canonical_blocks(sight, source, rows, mined, verdict)
+    inferred = [row for row in rows if row.source in INFERRED and row.block.hash in standing]
+    evident = [row for row in rows if row.source not in INFERRED and row.block.hash in standing]
+    final = [one for one in mined if one.block.hash in standing]
+    await _check_evidence(sight, source, evident, final, verdict)
+    for row in inferred:
+        await _check_step(sight, source, row, verdict)
+    return verdict
+
+
+async def _on_canonical_blocks(
+    sight: Sight, source: Reads, rows: Sequence[Row], mined: Sequence[Mined], verdict: Verdict
+) -> set[str]:
+    """The hashes of those blocks that `source` has on its chain, too."""
+    hash_by_height = {row.block.number: row.block.hash for row in rows} | {m.block.number: m.block.hash for m in mined}
+    heights = sorted(hash_by_height)
+    standing: set[str] = set()
+    for height, block in zip(heights, await source.blocks_by_number(heights), strict=True):
+        if block is None:
+            continue  # it is behind
+        if block.header.hash in {row.block.hash for row in rows} | {one.block.hash for one in mined}:
+            standing.add(block.header.hash)
+        contradicted = [row for row in rows if row.block.number == height and row.block.hash != block.header.hash]
+        if contradicted:
+            await sight.learn_hashes([height])
+            verdict.gone += [row for row in contradicted if sight.hashes[height] == block.header.hash]
+            if any(row.block.hash == sight.hashes[height] for row in contradicted):
+                verdict.disagreement = f"{source.name} has another block {height} than {sight.reads.name}"
+    return standing
+
+
+async def _check_evidence(
+    sight: Sight, source: Reads, rows: Sequence[Row], mined: Sequence[Mined], verdict: Verdict
+) -> None:
+    """The exact log, or the transaction's value, from its receipt."""
+    hashes = {row.tx_hash for row in rows}
+    receipts = await source.receipts(sorted(hashes | {one.tx.hash.lower() for one in mined}))
+    txs = await source.txs(sorted(hashes & receipts.keys()))
+    for row in rows:
+        if row.tx_hash not in txs:
+            continue
+        receipt = receipts[row.tx_hash]
+        if receipt.block_hash.lower() == row.block.hash:
+            proven = rows_of_own(txs[row.tx_hash], receipt, row.block, sight.watchlist)
+            if any((each.key, each.units) == (row.key, row.units) for each in proven):
+                assert row.id is not None, "only stored rows are verified"
+                verdict.confirmed[row.id] = row.credited_units
+                continue
+        verdict.disagreement = f"{source.name} does not have what we booked of transaction {row.tx_hash}"
+    for one in mined:
+        if (found := receipts.get(one.tx.hash.lower())) is None:
+            continue
+        if (found.block_hash.lower(), found.succeeded) == (one.block.hash, one.receipt.succeeded):
+            verdict.final.add(one.own.id)
+        else:
+            verdict.disagreement = f"{source.name} has another receipt of our transaction {one.tx.hash.lower()}"
+
+
+async def _check_step(sight: Sight, source: Reads, row: Row, verdict: Verdict) -> None:
+    """The rise of the balance in the row's very block; of an unplaced row, the balance at its block.
+
+    Where the source has thrown that state away, the balance at the head is all that can be compared: it is exact,
+    since the pair is settled.
+    """
+    assert row.id is not None, "only stored rows are verified"
+    pair, height, head = row.pair, row.block.number, sight.head.number
+    heights = [height] if row.source is RowSource.UNPLACED else [height - 1, height]
+    try:
+        balances = await source.balances([(row.address, each) for each in heights], head)
+        expected = [expected_units(sight.books.rows, pair, each) for each in heights]
+        is_there = balances[-1] - expected[-1] == (balances[0] - expected[0] if len(heights) > 1 else 0)
+    except Pruned:
+        (at_head,) = await source.balances([(row.address, head)], head)
+        if at_head != sight.balances[pair]:
+            return  # another head, or behind
+        is_there = True
+    if is_there:
+        verdict.confirmed[row.id] = row.credited_units
+    else:
+        verdict.refused.append(row)

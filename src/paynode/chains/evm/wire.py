@@ -1,0 +1,122 @@
+"""What EVM providers answer, as typed shapes, and the canonical text of addresses. Pure.
+
+The one rule: everything is checked while it is decoded, so a reply of another
+shape is `Garbled` at the seam and never a surprise further in.
+
+https://ethereum.github.io/execution-apis/
+"""
+
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Annotated
+
+import msgspec
+from eth_hash.auto import keccak
+from msgspec import Meta
+
+from paynode.chains.evm.look import Header
+from paynode.domain.chain import BlockRef
+
+Quantity = Annotated[str, Meta(pattern=r"^0x[0-9a-fA-F]{1,64}$")]
+Hash = Annotated[str, Meta(pattern=r"^0x[0-9a-fA-F]{64}$")]
+Address = Annotated[str, Meta(pattern=r"^0x[0-9a-fA-F]{40}$")]
+Bytes = Annotated[str, Meta(pattern=r"^0x([0-9a-fA-F]{2})*$")]
+
+TIMESTAMP_MAX = 253_402_300_799  # the last second of the year 9999: beyond it is no time, and datetime ends
+
+
+class Block(msgspec.Struct, frozen=True, rename="camel"):
+    """A block's header; its transactions, if asked for, are in `FullBlock`."""
+
+    number: Quantity
+    hash: Hash
+    parent_hash: Hash
+    timestamp: Quantity
+    base_fee_per_gas: Quantity | None = None
+
+    def __post_init__(self) -> None:
+        if int(self.timestamp, 16) > TIMESTAMP_MAX:
+            raise ValueError("a timestamp beyond the year 9999")
+
+    @property
+    def header(self) -> Header:
+        return Header(int(self.number, 16), self.hash.lower(), self.parent_hash.lower(), int(self.timestamp, 16))
+
+    @property
+    def ref(self) -> BlockRef:
+        return BlockRef(int(self.number, 16), self.hash.lower(), datetime.fromtimestamp(int(self.timestamp, 16), UTC))
+
+
+class Tx(msgspec.Struct, frozen=True, rename="camel"):
+    """A transaction, mined or pending."""
+
+    hash: Hash
+    from_: Address = msgspec.field(name="from")
+    value: Quantity
+    to: Address | None = None  # None: it makes a contract
+    nonce: Quantity = "0x0"  # some rollups' system transactions have none
+    block_hash: Hash | None = None
+
+
+class FullBlock(Block, frozen=True, rename="camel", kw_only=True):
+    transactions: list[Tx]
+
+
+class Log(msgspec.Struct, frozen=True, rename="camel"):
+    address: Address
+    topics: list[Hash]
+    data: Bytes
+    block_number: Quantity
+    block_hash: Hash
+    transaction_hash: Hash
+    log_index: Quantity
+    removed: bool = False
+
+
+class TxReceipt(msgspec.Struct, frozen=True, rename="camel"):
+    transaction_hash: Hash
+    block_hash: Hash
+    block_number: Quantity
+    gas_used: Quantity
+    logs: list[Log]
+    status: Quantity
+    effective_gas_price: Quantity = "0x0"
+    l1_fee: Quantity | None = None  # OP stack: what the data cost on the layer below
+
+    @property
+    def succeeded(self) -> bool:
+        return int(self.status, 16) == 1
+
+    @property
+    def fee_units(self) -> int:
+        l1_fee = int(self.l1_fee, 16) if self.l1_fee else 0
+        return int(self.gas_used, 16) * int(self.effective_gas_price, 16) + l1_fee
+
+
+@lru_cache(maxsize=65_536)
+def checksummed(address: str) -> str:
+    """`address` (0x and 40 hex digits, any case) with the case that proves it.
+
+    https://eips.ethereum.org/EIPS/eip-55
+    """
+    digits = address[2:].lower()
+    assert len(digits) == 40, "callers have checked the shape"
+    digest = keccak(digits.encode()).hex()
+    return "0x" + "".join(c.upper() if int(d, 16) >= 8 else c for c, d in zip(digits, digest[:40], strict=True))
+
+
+def parse_address(text: str) -> str:
+    """The checksummed form of an address as people write it.
+
+    One case throughout is accepted, since many wallets print it; mixed case must be the right one.
+
+    Raises:
+        ValueError: it is no address, or its checksum is wrong; a sentence for people.
+    """
+    digits = text[2:]
+    if not text.startswith("0x") or len(digits) != 40 or not all(c in "0123456789abcdefABCDEF" for c in digits):
+        raise ValueError("not an address: it must be 0x and 40 hexadecimal digits")
+    canonical = checksummed(text)
+    if digits not in (digits.lower(), digits.upper()) and text != canonical:
+        raise ValueError("the address has a typing error: its checksum (EIP-55) does not match")
+    return canonical

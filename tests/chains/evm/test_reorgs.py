@@ -1,0 +1,235 @@
+"""Reorganisations and doubtful views: rows go void by their own block, and nothing is credited twice."""
+
+from typing import Any
+
+import pytest
+from tests.chains.evm.scene import DEPTH, NATIVE, USDT, Scene, scene
+from tests.lab.stub import result
+
+from paynode.chains.base import DeepReorg, Unavailable
+from paynode.domain.chain import Pair
+
+
+async def raw_transfer(s: Scene, to: str, units: int) -> tuple[str, Any]:
+    """A deposit of tokens and the bytes that would bring it again."""
+    receipt = await s.lab.transfer(s.usdt, to, units)
+    raw = await s.lab.rpc("eth_getRawTransactionByHash", receipt["transactionHash"])
+    return raw, receipt
+
+
+async def test_a_deposit_that_is_reorganised_away_goes_void_and_the_cursor_goes_back() -> None:
+    async with scene() as s:
+        a, b = await s.shop(2)
+        await s.lab.mine(3)
+        await s.tick()
+        before = s.keeper.checkpoints[0]
+        await s.lab.transfer(s.usdt, a, 5)
+        await s.lab.send_native(b, 6)
+        await s.tick()
+        assert len(s.keeper.standing) == 2
+        await s.lab.reorg(2)
+        seen = await s.tick()
+        assert seen.fork_number == before.number
+        assert not s.keeper.standing
+        assert not seen.disputes
+        await s.settle()
+        assert s.keeper.confirmed_units(a, USDT) == s.keeper.confirmed_units(b, NATIVE) == 0
+
+
+async def test_a_deposit_paid_again_after_a_reorg_is_credited_once() -> None:
+    async with scene() as s:
+        (a,) = await s.shop()
+        await s.lab.transfer(s.usdt, a, 5)
+        await s.tick()
+        await s.lab.reorg(1)
+        await s.lab.transfer(s.usdt, a, 5)
+        await s.tick()
+        await s.settle()
+        assert [row.units for row in s.keeper.confirmed(a, USDT)] == [5]
+
+
+async def test_the_same_transaction_in_another_block_under_another_log_index_is_credited_once() -> None:
+    async with scene() as s:
+        (a,) = await s.shop()
+        raw, first = await raw_transfer(s, a, 5)
+        await s.tick()
+        stranger = await s.lab.transfer(s.usdt, s.lab.faucet, 0, sender=s.lab.accounts[3])
+        other = await s.lab.rpc("eth_getRawTransactionByHash", stranger["transactionHash"])
+        await s.lab.reorg(2, [(other, 1), (raw, 1)])
+        moved = await s.lab.receipt(first["transactionHash"])
+        assert moved["blockHash"] != first["blockHash"]
+        assert moved["logs"][0]["logIndex"] != first["logs"][0]["logIndex"]
+        await s.tick()
+        await s.settle()
+        (row,) = s.keeper.confirmed(a, USDT)
+        assert (row.units, row.block.hash, row.log_index) == (5, moved["blockHash"], 1)
+
+
+async def test_a_deposit_below_the_fork_keeps_its_row() -> None:
+    async with scene() as s:
+        a, b = await s.shop(2)
+        await s.lab.transfer(s.usdt, a, 5)
+        await s.lab.mine(4)
+        await s.lab.transfer(s.usdt, b, 6)
+        await s.tick()
+        await s.lab.reorg(3)
+        seen = await s.tick()
+        assert [s.keeper.rows[id_].address for id_ in seen.voided] == [b]
+        assert s.keeper.confirmed_units(a, USDT) == 5
+
+
+async def test_an_address_shown_on_the_old_fork_is_paid_on_the_new_one_at_a_lower_height() -> None:
+    async with scene() as s:
+        await s.tick()
+        await s.lab.mine(8)
+        await s.tick()
+        a, b = await s.shop(2)
+        await s.lab.reorg(8)
+        # Anvil rebuilds all eight blocks; going back and paying at once makes the lower height.
+        await s.lab.rpc("anvil_rollback", 6)
+        await s.lab.transfer(s.usdt, a, 5)
+        await s.lab.send_native(b, 6)
+        await s.lab.mine(8)
+        await s.tick()
+        await s.settle()
+        assert s.keeper.confirmed_units(a, USDT) == 5
+        assert s.keeper.confirmed_units(b, NATIVE) == 6
+
+
+async def test_a_stale_head_on_the_same_chain_decides_nothing() -> None:
+    async with scene() as s:
+        (a,) = await s.shop()
+        await s.lab.transfer(s.usdt, a, 5)
+        await s.lab.mine(5)
+        await s.tick()
+        await s.lab.rpc("anvil_rollback", 2)
+        with pytest.raises(Unavailable, match="below block"):
+            await s.tick()
+        assert len(s.keeper.standing) == 1
+        await s.lab.mine(4)
+        assert (await s.tick()).checkpoint is not None
+
+
+async def test_a_provider_that_is_behind_is_passed_over() -> None:
+    async with scene(providers=2) as s:
+        (a,) = await s.shop()
+        old = await s.lab.block()
+        await s.lab.mine(4)
+        await s.tick()
+        await s.lab.transfer(s.usdt, a, 5)
+
+        def stale(call: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+            return result(call, old) if call["params"][:1] == ["latest"] else answer
+
+        s.liars[0].twist = stale
+        seen = await s.tick()
+        assert [row.units for row in seen.rows] == [5]
+
+
+async def test_a_reorg_below_the_horizon_stops_the_network() -> None:
+    async with scene() as s:
+        s.keeper.horizon = 5
+        for _ in range(10):
+            await s.lab.mine()
+            await s.tick()
+        await s.lab.reorg(8)
+        with pytest.raises(DeepReorg):
+            await s.tick()
+
+
+async def test_one_provider_on_another_fork_does_not_stop_the_network() -> None:
+    async with scene(providers=2) as s:
+        s.keeper.horizon = 5
+        for _ in range(10):
+            await s.lab.mine()
+            await s.tick()
+
+        def forked(call: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+            """The blocks that calls remember are others, the head's own parent excepted."""
+            text = answer["result"]
+            if call["method"] != "eth_call" or len(text) < 66 * 6:
+                return answer
+            ours = {checkpoint.hash[2:] for checkpoint in s.keeper.checkpoints}
+            words = [text[at : at + 64] for at in range(2, len(text), 64)]
+            words[6:] = ["ab" * 32 if word in ours else word for word in words[6:]]
+            return result(call, "0x" + "".join(words))
+
+        s.liars[0].twist = forked
+        await s.lab.mine()
+        seen = await s.tick()
+        assert seen.checkpoint is not None
+        assert seen.fork_number is None
+        assert "eth_getBlockByNumber" in s.liars[0].methods
+        s.liars[1].twist = forked
+        await s.lab.mine()
+        with pytest.raises(DeepReorg):
+            await s.tick()
+
+
+async def test_a_confirmed_deposit_goes_void_only_when_it_is_gone_at_two_heads() -> None:
+    async with scene() as s:
+        (a,) = await s.shop()
+        await s.lab.mine(2)
+        await s.tick()
+        await s.lab.transfer(s.usdt, a, 5)
+        await s.tick()
+        await s.settle()
+        assert s.keeper.confirmed_units(a, USDT) == 5
+        await s.lab.reorg(DEPTH + 1)
+        seen = await s.tick()
+        assert seen.hold is not None
+        assert seen.checkpoint is None
+        assert s.keeper.reversed_ids == []
+        await s.lab.mine()
+        seen = await s.tick()
+        assert seen.hold is None
+        assert len(s.keeper.reversed_ids) == 1
+        assert not s.keeper.disputes
+        assert s.keeper.confirmed_units(a, USDT) == 0
+
+
+async def test_a_confirmed_deposit_that_another_provider_still_has_is_held_not_reversed() -> None:
+    async with scene(providers=2) as s:
+        (a,) = await s.shop()
+        await s.lab.mine(2)
+        await s.tick()
+        receipt = await s.lab.transfer(s.usdt, a, 5)
+        await s.tick()
+        await s.settle()
+        block = await s.lab.block(int(receipt["blockNumber"], 16))
+        await s.lab.reorg(DEPTH + 1)
+
+        def loyal(call: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+            return result(call, block) if call["params"][:1] == [block["number"]] else answer
+
+        s.liars[1].twist = loyal
+        for _ in range(3):
+            seen = await s.tick()
+            assert seen.hold is not None
+            await s.lab.mine()
+        assert s.keeper.reversed_ids == []
+        s.liars[1].twist = lambda call, answer: answer
+        seen = await s.tick()
+        assert len(s.keeper.reversed_ids) == 1
+        assert seen.hold is None
+
+
+async def test_an_old_fork_in_the_log_index_brings_no_row() -> None:
+    async with scene(providers=1) as s:
+        (a,) = await s.shop()
+        await s.lab.transfer(s.usdt, a, 5)
+        logs = await s.lab.rpc("eth_getLogs", {"address": s.usdt.address, "fromBlock": "latest"})
+        await s.lab.reorg(1)
+        await s.lab.transfer(s.usdt, a, 5)
+
+        def old_index(call: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+            return result(call, logs) if call["method"] == "eth_getLogs" else answer
+
+        s.liars[0].twist = old_index
+        seen = await s.tick()
+        assert not seen.rows
+        assert seen.disputes.keys() == {Pair(a, USDT)}
+        s.liars[0].twist = lambda call, answer: answer
+        await s.tick()
+        await s.settle()
+        assert s.keeper.confirmed_units(a, USDT) == 5
