@@ -11,7 +11,7 @@ from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
 from types import NoneType, UnionType
-from typing import Any, Generic, NewType, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Generic, NewType, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from paynode.store.times import from_ms, to_ms
 
@@ -77,7 +77,7 @@ class Columns(Generic[T]):
 
 
 def _nullable(hint: Any, codecs: Mapping[Any, Callable[[Any], Any]]) -> Callable[[Any], Any]:
-    if get_origin(hint) is UnionType:
+    if get_origin(hint) in {UnionType, Union}:  # `NewType | None` is of the older kind
         (inner,) = [arg for arg in get_args(hint) if arg is not NoneType]
         codec = _codec(inner, codecs)
         return lambda value: None if value is None else codec(value)
