@@ -1,0 +1,92 @@
+"""The watchdog against a real datagram socket, as systemd holds it."""
+
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import trio
+import trio.testing
+
+from paynode.domain.progress import Progress
+from paynode.services import watchdog
+from paynode.services.watchdog import Notifier
+
+
+@pytest.fixture
+def systemd(tmp_path: Path) -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.setblocking(False)
+        yield manager
+
+
+def heard(manager: socket.socket) -> list[str]:
+    """Every message since the last time, its lines as one text."""
+    messages = []
+    while True:
+        try:
+            messages.append(manager.recv(1000).decode().replace("\n", " "))
+        except BlockingIOError:
+            return messages
+
+
+def notifier_of(manager: socket.socket) -> Notifier:
+    return Notifier.from_environ({"NOTIFY_SOCKET": manager.getsockname(), "WATCHDOG_USEC": "20000000"})
+
+
+async def test_systemd_hears_ready_then_a_beat_twice_in_the_time_it_waits_then_stopping(
+    systemd: socket.socket, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with trio.open_nursery() as nursery:
+        await nursery.start(watchdog.run, notifier_of(systemd), Progress(trio.current_time))
+        await trio.sleep(25)
+        assert heard(systemd) == ["READY=1 STATUS=Working", *["WATCHDOG=1 STATUS=Working"] * 3]
+        nursery.cancel_scope.cancel()
+    assert heard(systemd) == ["STOPPING=1 STATUS=Stopping"]
+
+
+async def test_a_loop_that_hangs_withholds_the_watchdog_and_is_named(
+    systemd: socket.socket, autojump_clock: trio.testing.MockClock
+) -> None:
+    progress = Progress(trio.current_time)
+    async with trio.open_nursery() as nursery:
+        beat = progress.watch("scanner:eth", patience_seconds=15)
+        progress.watch("webhooks", patience_seconds=1000)
+        await nursery.start(watchdog.run, notifier_of(systemd), progress)
+        await trio.sleep(15)
+        assert "WATCHDOG=1 STATUS=Working" in heard(systemd)
+        await trio.sleep(20)
+        assert heard(systemd) == ["STATUS=No progress: scanner:eth"] * 2
+        beat()
+        await trio.sleep(10)
+        assert heard(systemd) == ["WATCHDOG=1 STATUS=Working"]
+        nursery.cancel_scope.cancel()
+
+
+def test_an_abstract_socket_is_reached() -> None:
+    name = f"paynode-test-{os.getpid()}"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(f"\0{name}")
+        manager.setblocking(False)
+        Notifier(f"@{name}").send("READY=1")
+        assert heard(manager) == ["READY=1"]
+
+
+def test_a_watchdog_meant_for_another_process_sets_no_pace(tmp_path: Path) -> None:
+    ours = {"WATCHDOG_USEC": "10000000", "WATCHDOG_PID": str(os.getpid())}
+    assert Notifier.from_environ(ours).interval_seconds == 5
+    others = ours | {"WATCHDOG_PID": "1"}
+    assert Notifier.from_environ(others).interval_seconds == watchdog.INTERVAL_SECONDS
+
+
+async def test_without_systemd_the_loop_runs_and_nothing_is_sent(autojump_clock: trio.testing.MockClock) -> None:
+    async with trio.open_nursery() as nursery:
+        await nursery.start(watchdog.run, Notifier.from_environ({}), Progress(trio.current_time))
+        await trio.sleep(60)
+        nursery.cancel_scope.cancel()
+
+
+def test_a_service_manager_that_is_gone_stops_nothing(tmp_path: Path) -> None:
+    Notifier(str(tmp_path / "gone")).send("WATCHDOG=1")
