@@ -32,6 +32,8 @@ TICK_SECONDS = 15
 GWEI_DECIMALS = 9
 RESERVED_NAMES = ("all", "stables")  # groups of payment methods, such as `all` or `eth_stables`
 
+SIM_TREASURY = "sim1" + "7e" * 20  # an address of the simulation that nobody needs the key of
+
 _NAME = re.compile(r"[a-z][a-z0-9]{0,15}")  # no underscore: a method is `network_symbol`
 _SYMBOL = re.compile(r"[a-z0-9]{1,16}")
 _SIM: Mapping[str, object] = {
@@ -92,7 +94,7 @@ def _network(
         if read_urls == ():
             table.note("rpc", "names no provider", remedy)
         urls = numbered(read_urls or ())
-    treasury = table.optional("treasury", parse_treasury, None)
+    treasury = table.optional("treasury", parse_treasury, None) if is_evm else SIM_TREASURY
     remedy = "Write after how many blocks a payment counts, e.g. 12"
     confirmations = table.required("confirmations", whole(1, CONFIRMATIONS_MAX), remedy)
     horizon_default = max(REORG_HORIZON, confirmations or 0)

@@ -5,8 +5,10 @@ Only a plan may fail; what is signed ends by what the chain says.
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from enum import Enum, auto
 
 from paynode.domain import ledger as postings
+from paynode.domain.key_paths import deposit_path, gas_path
 from paynode.domain.outgoing import IN_FLIGHT, NEXT, PlannedTx, Purpose, SignedTx, State
 from paynode.domain.sweep import ItemState
 from paynode.operations.arrivals import Touched
@@ -64,8 +66,7 @@ def plan_top_up(tx: Tx, catalogue: Catalogue, work: Work, units: int, now: datet
         purpose=Purpose.TOP_UP,
         state=State.PLANNED,
         sender=work.account.gas_address,
-        account=work.account.account,
-        key_path="gas",
+        key_path=gas_path(work.account.account),
         recipient=work.item.address,
         method=catalogue.native(network).method,
         units=Units(units),
@@ -89,8 +90,7 @@ def plan_transfer(tx: Tx, work: Work, now: datetime) -> OutgoingRecord:
         purpose=Purpose.SWEEP,
         state=State.PLANNED,
         sender=item.address,
-        account=work.account.account,
-        key_path=f"deposit/{work.hd_index}",
+        key_path=deposit_path(work.account.account, work.hd_index),
         recipient=work.sweep.treasury,
         method=item.method,
         units=item.units,
@@ -103,17 +103,25 @@ def plan_transfer(tx: Tx, work: Work, now: datetime) -> OutgoingRecord:
     return record
 
 
-def may_send(tx: Tx, record: OutgoingRecord, now: datetime) -> bool:
-    """Whether this plan may be signed now: no pause, no doubt about the network, and the treasury still the same."""
-    if chain.network(tx, record.network).hold is not None:
-        return False
-    pauses = outgoing.pauses(tx)
-    if outgoing.is_paused(pauses, record.network, record.method):
-        return False
+class Clearance(Enum):
+    """Whether a plan may be signed now."""
+
+    GO = auto()
+    WAIT = auto()  # outflows are paused, or the view of the network is doubtful
+    NEVER = auto()  # the treasury is another one now
+
+
+def clearance(tx: Tx, record: OutgoingRecord, now: datetime) -> Clearance:
+    """Judge a plan right before it is signed: fail closed (I16), and to nobody but today's treasury (I13)."""
+    is_doubtful = chain.network(tx, record.network).hold is not None
+    if is_doubtful or outgoing.is_paused(outgoing.pauses(tx), record.network, record.method):
+        return Clearance.WAIT
     if record.purpose is Purpose.TOP_UP:
-        return True
+        return Clearance.GO
     treasury = sweeps.treasury(tx, record.network, record.store_id)
-    return treasury is not None and treasury.address == record.recipient and treasury.effective_at <= now
+    if treasury is None or treasury.address != record.recipient or treasury.effective_at > now:
+        return Clearance.NEVER
+    return Clearance.GO
 
 
 def units_to_send(tx: Tx, record: OutgoingRecord) -> int:

@@ -48,6 +48,7 @@ def sync(tx: Tx, config: Config, branches: Sequence[Branch], now: datetime) -> C
     catalogue = build(config, _sync_stores(tx, config, now))
     for branch in branches:
         _sync_branch(tx, branch)
+    _require_branches(tx, config, catalogue)
     for (base, quote), value in config.static_rates.items():
         latest = rates.at(tx, base, quote, now)
         if latest is None or (latest.value, latest.source) != (value, STATIC):
@@ -83,6 +84,16 @@ def _sync_branch(tx: Tx, branch: Branch) -> None:
         )
     elif known.gas_address != branch.gas_address and branch.gas_address:
         stores.set_gas_address(tx, branch.family, branch.account, branch.gas_address)
+
+
+def _require_branches(tx: Tx, config: Config, catalogue: Catalogue) -> None:
+    for key, store in config.stores.items():
+        for family in {network.family for network in catalogue.networks.values()}:
+            if stores.account(tx, family, store.account) is None:
+                raise StartupProblem(
+                    f"Store {key} has no branch of the key tree for {family} networks yet. Run `paynode init` with "
+                    "this config: it adds what is missing and changes nothing else."
+                )
 
 
 def _watch_gas(tx: Tx, catalogue: Catalogue, store_id: str, account: int, network: str) -> None:

@@ -162,6 +162,16 @@ def open_watches(tx: Tx, name: str, now: datetime) -> list[WatchRecord]:
     return [WATCH.decode(row) for row in found]
 
 
+def has_open_invoices(tx: Tx, name: str, now: datetime) -> bool:
+    """Whether money may be on its way: an address whose invoice still waits for some."""
+    row = tx.row(
+        "select 1 from watches w join invoices i on i.id = w.invoice_id where w.network = ? "
+        "and (i.status in ('open', 'confirming') or w.watch_until is null or w.watch_until >= ?) limit 1",
+        (name, to_ms(now)),
+    )
+    return row is not None
+
+
 def as_watch(record: WatchRecord, methods: tuple[str, ...]) -> Watch:
     return Watch(record.address, record.floor, record.depth, methods)
 

@@ -18,8 +18,7 @@ class OutgoingRecord:
     purpose: Purpose
     state: State
     sender: str
-    account: int
-    key_path: str  # which key signs: 'gas', or 'deposit/<index>'
+    key_path: str  # the derivation path of the key that signs
     recipient: str
     method: str
     units: Units

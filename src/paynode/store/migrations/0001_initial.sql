@@ -259,8 +259,7 @@ create table outgoing (
     purpose       text    not null check (purpose in ('top_up', 'sweep')),
     state         text    not null check (state in ('planned', 'signed', 'broadcast', 'confirmed', 'reverted', 'replaced', 'failed')),
     sender        text    not null,
-    account       integer not null,
-    key_path      text    not null,                  -- which key signs: 'gas', or 'deposit/<index>'
+    key_path      text    not null,                  -- derivation path of the key that signs
     recipient     text    not null,
     method        text    not null,
     units         text    not null,                  -- planned

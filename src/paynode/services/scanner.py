@@ -1,0 +1,78 @@
+"""The scanner: one per network. Each turn loads the books, lets the chain look, and stores what it saw.
+
+Ticks are driven by time and by what is at stake, not by blocks.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+
+import structlog
+import trio
+
+from paynode.chains.base import Chain, DeepReorg, Unavailable
+from paynode.operations import networks
+from paynode.operations.catalogue import Catalogue
+from paynode.operations.observations import apply_observation, load_books
+from paynode.store import bells, chain, deposits, outgoing
+from paynode.store.database import Database, Tx
+
+HURRY_SECONDS = 2.0  # while a deposit deepens: somebody waits for "paid"
+HEARTBEAT_SECONDS = 300.0  # nothing is open: 288 looks a day keep the cursor fresh for 600 calls
+TICK_SECONDS_MAX = 120.0  # one tick may search for long after an outage; past this, its provider is to blame
+RETRY_SECONDS_MAX = 30.0
+
+log = structlog.get_logger()
+
+
+async def run(
+    database: Database,
+    catalogue: Catalogue,
+    network: Chain,
+    *,
+    clock: Callable[[], datetime],
+    beat: Callable[[], None],
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Follow one network for ever; its failures degrade it alone."""
+    name = network.network
+    failures = 0
+    task_status.started()
+    while True:
+        beat()
+        try:
+            with trio.fail_after(TICK_SECONDS_MAX):
+                await tick(database, catalogue, network, clock)
+        except DeepReorg as reorg:
+            database.write(networks.stop, catalogue, name, str(reorg), clock())
+            log.error("network_stopped", network=name, reason=str(reorg))
+        except (Unavailable, trio.TooSlowError) as trouble:
+            failures += 1
+            reason = str(trouble) or f"no tick ended within {TICK_SECONDS_MAX:.0f} s"
+            database.write(networks.note_trouble, catalogue, name, reason, clock())
+            log.warning("network_degraded", network=name, reason=reason, failures=failures)
+        else:
+            failures = 0
+        if failures:
+            await database.bells.wait(bells.NETWORKS, seconds=min(2.0**failures / 2, RETRY_SECONDS_MAX))
+        else:
+            await database.bells.wait(bells.WATCHES, seconds=database.read(pause_seconds, catalogue, name, clock()))
+
+
+async def tick(database: Database, catalogue: Catalogue, network: Chain, clock: Callable[[], datetime]) -> None:
+    """One look at the network, stored. A network that an operator must look at first is left alone."""
+    name = network.network
+    if database.read(chain.network, name).state == "stopped":
+        return
+    books = database.read(load_books, catalogue, name, clock())
+    observation = await network.observe(books)
+    database.write(apply_observation, catalogue, name, books, observation, clock())
+    if database.read(chain.network, name).state != "ok":
+        database.write(networks.note_recovery, catalogue, name, clock())
+
+
+def pause_seconds(tx: Tx, catalogue: Catalogue, name: str, now: datetime) -> float:
+    """How long to wait before the next look."""
+    upper = float(catalogue.networks[name].tick_seconds)
+    if deposits.unfinished(tx, name) or outgoing.under_way(tx, name):
+        return min(HURRY_SECONDS, upper)
+    return upper if chain.has_open_invoices(tx, name, now) else max(upper, HEARTBEAT_SECONDS)

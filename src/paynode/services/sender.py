@@ -1,0 +1,179 @@
+"""The sender: the only service that signs. Sign, commit, broadcast, in this order, always (I11).
+
+One pass is sequential, which makes it the one lane that hands out the network's nonces.
+"""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import structlog
+import trio
+
+from paynode.chains.base import Chain, Outgoing, Refused, TxStatus, Unavailable, WouldRevert
+from paynode.domain.outgoing import BumpPolicy, ForeignNonce, PlannedTx, SignedTx, State, is_stuck, next_nonce
+from paynode.operations import outflows
+from paynode.operations import outgoing as operations
+from paynode.operations.catalogue import Catalogue
+from paynode.operations.outgoing import Clearance, Work
+from paynode.store import bells, outgoing
+from paynode.store.database import Database
+from paynode.store.outgoing import OutgoingRecord, VersionRecord
+
+PASS_SECONDS = 5.0
+RESEND_AFTER = timedelta(seconds=15)  # bytes that no provider knows are handed out again
+TOP_UP_MARGIN = 2  # the fee may rise between the top-up and the transfer it pays for; what is left is used next time
+
+log = structlog.get_logger()
+
+PrivateKey = Callable[[str], bytes]  # derivation path -> key
+
+
+async def run(
+    database: Database,
+    catalogue: Catalogue,
+    network: Chain,
+    private_key: PrivateKey,
+    *,
+    clock: Callable[[], datetime],
+    beat: Callable[[], None],
+    passing: Callable[[str], None],
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Carry out what was planned on one network, for ever. `passing` is told of the points around each send."""
+    lane = Lane(database, catalogue, network, private_key, clock, passing)
+    task_status.started()
+    while True:
+        beat()
+        try:
+            await lane.one_pass()
+        except Unavailable as trouble:
+            log.info("sending_waits", network=network.network, reason=str(trouble))
+        await database.bells.wait(bells.OUTGOING, seconds=PASS_SECONDS)
+
+
+class Lane:
+    """Everything one network's outgoing transactions need."""
+
+    def __init__(
+        self,
+        database: Database,
+        catalogue: Catalogue,
+        network: Chain,
+        private_key: PrivateKey,
+        clock: Callable[[], datetime],
+        passing: Callable[[str], None],
+        bumps: BumpPolicy | None = None,
+    ) -> None:
+        self._database = database
+        self._catalogue = catalogue
+        self._network = network
+        self._private_key = private_key
+        self._clock = clock
+        self._passing = passing
+        self._bumps = bumps or BumpPolicy()
+
+    async def one_pass(self) -> None:
+        """Plan what the sweeps need next, sign what is planned, look after what is out."""
+        name = self._network.network
+        for work in self._database.read(operations.items_to_move, self._catalogue, name):
+            await self._plan(work)
+        for record in self._database.read(outgoing.under_way, name):
+            if record.state is State.PLANNED:
+                await self._send(record)
+            elif record.receipt_hash is None:
+                await self._look_after(record)
+
+    async def _plan(self, work: Work) -> None:
+        """Plan the item's transfer, or first the coins that its fee needs."""
+        if not work.is_native:
+            asset = self._catalogue.assets[work.item.method]
+            native = self._catalogue.native(work.item.network)
+            fees = await self._network.fees(asset, work.item.address, work.sweep.treasury)
+            there = await self._network.balance_units(native, work.item.address)
+            if there < fees.transfer_cost:
+                lent = fees.transfer_cost * TOP_UP_MARGIN - there
+                self._database.write(operations.plan_top_up, self._catalogue, work, lent, self._clock())
+                return
+        self._database.write(operations.plan_transfer, work, self._clock())
+
+    async def _send(self, record: OutgoingRecord) -> None:
+        """Sign a plan and hand it out, if it may go now."""
+        match self._database.read(operations.clearance, record, self._clock()):
+            case Clearance.WAIT:
+                return
+            case Clearance.NEVER:
+                self._fail(record, "treasury_changed")
+                return
+            case Clearance.GO:
+                pass
+        try:
+            planned = await self._prepare(record)
+        except ForeignNonce as foreign:
+            reason = f"somebody else signs for {foreign.sender}: {foreign}"
+            self._database.write(outflows.pause, self._catalogue, record.network, "", reason, self._clock())
+        except WouldRevert as revert:
+            self._fail(record, f"would_revert: {revert}")
+        else:
+            if planned is not None:
+                await self._sign_and_broadcast(record, planned)
+
+    async def _prepare(self, record: OutgoingRecord) -> PlannedTx | None:
+        """The transaction to sign; None: the gas station cannot pay for it now."""
+        asset = self._catalogue.assets[record.method]
+        units = self._database.read(operations.units_to_send, record)
+        own_next = self._database.read(outgoing.next_own_nonce, record.network, record.sender)
+        pending = await self._network.pending_nonce(record.sender)
+        nonce = next_nonce(record.sender, own_next=own_next, chain_pending=pending)
+        wanted = Outgoing(record.sender, record.recipient, asset, units, record.empties_sender)
+        planned = await self._network.prepare(wanted, nonce)
+        if asset.contract is None:
+            there = await self._network.balance_units(asset, record.sender)
+            if there < planned.value_units + planned.fee_limit_units:
+                log.warning("coins_missing", network=record.network, account=record.sender, purpose=record.purpose)
+                return None
+        return planned
+
+    async def _sign_and_broadcast(self, record: OutgoingRecord, planned: PlannedTx) -> None:
+        signed = self._network.sign(planned, self._private_key(record.key_path))
+        version = self._database.write(
+            operations.record_signed, self._catalogue, record.id, planned, signed, self._clock()
+        )
+        await self._broadcast(version)
+
+    async def _broadcast(self, version: VersionRecord) -> None:
+        self._passing("before broadcast")
+        try:
+            await self._network.broadcast(SignedTx(version.raw, version.tx_hash))
+        except Refused as refusal:  # it stays signed: it is offered again, and bumped once it counts as stuck
+            log.warning("bytes_refused", network=self._network.network, tx=version.tx_hash, reason=str(refusal))
+            return
+        self._passing("after broadcast")
+        self._database.write(operations.record_broadcast, version.outgoing_id, version.version, self._clock())
+
+    async def _look_after(self, record: OutgoingRecord) -> None:
+        """Bring bytes that are lost back, and raise the fee of what is stuck; never sign for another nonce (C2)."""
+        versions = self._database.read(outgoing.versions, record.id)
+        newest, now = versions[-1], self._clock()
+        statuses = [await self._network.status(version.tx_hash) for version in versions]
+        if TxStatus.MINED in statuses:
+            return
+        if is_stuck(
+            self._bumps,
+            last_version_at=newest.signed_at,
+            version_count=len(versions),
+            is_mined=False,
+            now=now,
+        ):
+            planned = PlannedTx(record.sender, _nonce(record), newest.body, newest.value_units, newest.fee_limit)
+            await self._sign_and_broadcast(record, await self._network.bump(planned))
+        elif statuses[-1] is TxStatus.UNKNOWN and (newest.sent_at is None or now - newest.sent_at >= RESEND_AFTER):
+            await self._broadcast(newest)
+
+    def _fail(self, record: OutgoingRecord, reason: str) -> None:
+        self._database.write(operations.record_failure, self._catalogue, record.id, reason, self._clock())
+        log.warning("outgoing_failed", network=record.network, id=record.id, reason=reason)
+
+
+def _nonce(record: OutgoingRecord) -> int:
+    assert record.nonce is not None, "what is signed has its nonce"
+    return record.nonce
