@@ -16,8 +16,8 @@ class Clock:
 def test_a_loop_is_late_only_after_its_own_patience() -> None:
     clock = Clock()
     progress = Progress(clock)
-    beat = progress.watch("sender:eth", patience_seconds=10)
-    progress.watch("scanner:eth", patience_seconds=300)
+    beat = progress.beater("sender:eth", 10)
+    progress.beater("scanner:eth", 300)
     clock.now += 10
     assert progress.late() == ()
     clock.now += 1
@@ -31,7 +31,7 @@ def test_a_loop_is_late_only_after_its_own_patience() -> None:
 def test_a_loop_that_never_beats_is_late_too() -> None:
     clock = Clock()
     progress = Progress(clock)
-    progress.watch("rates", patience_seconds=5)
+    progress.beater("rates", 5)
     clock.now += 6
     assert progress.late() == ("rates",)
 

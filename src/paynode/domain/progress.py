@@ -15,7 +15,7 @@ class Progress:
         self._patience_by_loop: dict[str, float] = {}
         self._last_beat_by_loop: dict[str, float] = {}
 
-    def watch(self, loop: str, *, patience_seconds: float) -> Callable[[], None]:
+    def beater(self, loop: str, patience_seconds: float) -> Callable[[], None]:
         """Expect `loop` to beat from now on; returns its beat."""
         self._patience_by_loop[loop] = patience_seconds
         self.beat(loop)
@@ -23,7 +23,7 @@ class Progress:
 
     def beat(self, loop: str) -> None:
         """Note that `loop` came round."""
-        assert loop in self._patience_by_loop, "watch() names a loop before it beats"
+        assert loop in self._patience_by_loop, "beater() names a loop before it beats"
         self._last_beat_by_loop[loop] = self._clock()
 
     def late(self) -> tuple[str, ...]:

@@ -7,8 +7,7 @@ https://www.freedesktop.org/software/systemd/man/latest/sd_notify.html
 """
 
 import os
-import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -17,6 +16,7 @@ import trio
 from paynode.domain.progress import Progress
 
 INTERVAL_SECONDS = 15.0  # where systemd asks for no watchdog, how often late loops are looked for
+SEND_SECONDS_MAX = 1.0  # the manager reads at once, or is in trouble itself
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -37,36 +37,48 @@ class Notifier:
         interval_seconds = int(watchdog_us) / 2_000_000 if is_asked else INTERVAL_SECONDS
         return cls(environ.get("NOTIFY_SOCKET") or None, interval_seconds)
 
-    def send(self, *assignments: str) -> None:
+    async def send(self, *assignments: str) -> None:
         """Send one message, such as `("READY=1", "STATUS=Working")`."""
         if self.address is None:
+            await trio.lowlevel.checkpoint()
             return
         address = "\0" + self.address[1:] if self.address.startswith("@") else self.address  # @: Linux's abstract names
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as notify:
-            notify.setblocking(False)
+        with trio.socket.socket(trio.socket.AF_UNIX, trio.socket.SOCK_DGRAM) as notify:
             try:
-                notify.sendto("\n".join(assignments).encode(), address)
+                with trio.move_on_after(SEND_SECONDS_MAX):
+                    await notify.sendto("\n".join(assignments).encode(), address)
             except OSError as error:  # to stop for it would do what systemd does anyway if it hears nothing
                 log.warning("systemd_not_told", reason=error.strerror)
 
 
 async def run(
-    notifier: Notifier, progress: Progress, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    progress: Progress,
+    urls: Sequence[str],
+    *,
+    notifier: Notifier | None = None,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Say READY, then keep systemd told, for ever; on the way out say STOPPING. Start it last."""
-    notifier.send("READY=1", "STATUS=Working")
+    """Say READY, then keep systemd told, for ever. Start it last: `urls` is where the node listens by now."""
+    notifier = notifier or Notifier.from_environ(os.environ)
+    working = f"STATUS=Working; listening on {', '.join(urls)}"
+    await notifier.send("READY=1", working)
     task_status.started()
     known_late: tuple[str, ...] = ()
-    try:
-        while True:
-            late = progress.late()
-            if late:
-                notifier.send(f"STATUS=No progress: {', '.join(late)}")
-            else:
-                notifier.send("WATCHDOG=1", "STATUS=Working")
-            if late != known_late:
-                log.error("no_progress", loops=late) if late else log.info("progress_again", loops=known_late)
-            known_late = late
-            await trio.sleep(notifier.interval_seconds)
-    finally:
-        notifier.send("STOPPING=1", "STATUS=Stopping")
+    while True:
+        late = progress.late()
+        if late:
+            await notifier.send(f"STATUS=No progress: {', '.join(late)}")
+        else:
+            await notifier.send("WATCHDOG=1", working)
+        if late and late != known_late:
+            log.error("no_progress", loops=late)
+        elif known_late and not late:
+            log.info("progress_again", loops=known_late)
+        known_late = late
+        await trio.sleep(notifier.interval_seconds)
+
+
+async def stopping(notifier: Notifier | None = None) -> None:
+    """Tell systemd that we stop because we were asked to."""
+    notifier = notifier or Notifier.from_environ(os.environ)
+    await notifier.send("STOPPING=1", "STATUS=Stopping")
