@@ -4,6 +4,7 @@ Names come from a table instead of DNS; a canary stands in for the sockets where
 a test must not, or may not, reach the network. Deadlines are real but short.
 """
 
+import gc
 import socket
 import ssl
 import subprocess
@@ -26,6 +27,7 @@ from paynode.outbound import BODY_BYTES_MAX, EXCERPT_BYTES_MAX, Answer, Failed, 
 
 SHORT_SECONDS = 0.2
 FLOOD_CHUNK, FLOOD_CHUNKS_COUNT = b"x" * 65536, 320  # 20 MiB
+UNREAD_BYTES = 16 * 1024 * 1024  # more than the sockets of both sides hold
 
 
 @dataclass
@@ -489,6 +491,19 @@ async def test_a_look_up_that_hangs_is_left_at_the_deadline() -> None:
     async with Outbound() as outbound:
         with trio.fail_after(5), pytest.raises(Failed, match="deadline"):
             await post(outbound, "https://shop.example/", SHORT_SECONDS)
+
+
+async def test_a_post_cut_off_in_its_body_leaves_nothing_to_the_garbage_collector(nursery: trio.Nursery) -> None:
+    """The receiver never reads. What is left behind would warn when collected, and a warning fails the test."""
+    receiver = Receiver()
+    await listen(
+        nursery, receiver, lambda stream: trio.StapledStream(stream, trio.testing.memory_stream_one_way_pair()[1])
+    )
+    async with Outbound(receiver.allow) as outbound:
+        with pytest.raises(Failed, match="deadline"):
+            await outbound.post(receiver.url("/"), body=bytes(UNREAD_BYTES), headers={}, deadline_seconds=SHORT_SECONDS)
+    gc.collect()
+    nursery.cancel_scope.cancel()
 
 
 async def test_proxies_of_the_environment_are_ignored(

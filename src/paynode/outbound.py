@@ -168,8 +168,13 @@ class Outbound:
                     httpcore.URL(
                         scheme=target.scheme.encode(), host=target.host.encode(), port=target.port, target=target.path
                     ),
-                    headers=[("Host", target.host_header), ("Accept-Encoding", "identity"), *headers.items()],
-                    content=body,
+                    headers=[
+                        ("Host", target.host_header),
+                        ("Accept-Encoding", "identity"),
+                        ("Content-Length", str(len(body))),
+                        *headers.items(),
+                    ],
+                    content=_Body(body),
                 ) as response:
                     excerpt = await _read_excerpt(response)
         except trio.TooSlowError as error:
@@ -181,6 +186,25 @@ class Outbound:
         except httpcore.RemoteProtocolError as error:
             raise Failed("the receiver did not answer in HTTP") from error
         return Answer(response.status, _retry_after(response), excerpt, trio.current_time() - started_at)
+
+
+class _Body:
+    """A post's body, in one piece.
+
+    Plain bytes would be iterated by an async generator of httpcore's, which a post that is cut off while sending
+    leaves to the garbage collector.
+    """
+
+    def __init__(self, body: bytes) -> None:
+        self._pieces = iter((body,))
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        for piece in self._pieces:
+            return piece
+        raise StopAsyncIteration
 
 
 class _JudgingBackend(httpcore.AsyncNetworkBackend):
