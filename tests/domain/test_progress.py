@@ -28,6 +28,15 @@ def test_a_loop_is_late_only_after_its_own_patience() -> None:
     assert progress.late() == ("sender:eth", "scanner:eth")
 
 
+def test_the_report_says_of_each_loop_how_long_it_has_been_silent() -> None:
+    clock = Clock()
+    progress = Progress(clock)
+    progress.beater("sender:eth", 10)
+    progress.beater("scanner:eth", 300)
+    clock.now += 42
+    assert progress.report() == {"sender:eth": "no progress for 42 s", "scanner:eth": "ok"}
+
+
 def test_a_loop_that_never_beats_is_late_too() -> None:
     clock = Clock()
     progress = Progress(clock)

@@ -51,6 +51,11 @@ class Node:
     public_url: str  # without a slash at its end
     trusted_proxies: tuple[IPNetwork, ...]
 
+    @property
+    def database(self) -> Path:
+        """The one file that holds everything; its -wal and -shm files lie beside it."""
+        return self.data_dir / "paynode.db"
+
 
 @dataclass(frozen=True, slots=True)
 class Custody:

@@ -3,7 +3,7 @@
 Each loop beats once a turn and has a patience of its own: how long a turn, its waiting included, may take at most.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 
@@ -28,7 +28,15 @@ class Progress:
 
     def late(self) -> tuple[str, ...]:
         """The loops that did not come round within their patience, in the order they were named."""
-        now = self._clock()
-        return tuple(
-            loop for loop, patience in self._patience_by_loop.items() if now - self._last_beat_by_loop[loop] > patience
-        )
+        return tuple(loop for loop, patience in self._patience_by_loop.items() if self._silence_seconds(loop) > patience)
+
+    def report(self) -> Mapping[str, str]:
+        """By loop: "ok", or for how long it has not come round, for people."""
+        late = self.late()
+        return {
+            loop: f"no progress for {self._silence_seconds(loop):.0f} s" if loop in late else "ok"
+            for loop in self._patience_by_loop
+        }
+
+    def _silence_seconds(self, loop: str) -> float:
+        return self._clock() - self._last_beat_by_loop[loop]

@@ -1,0 +1,18 @@
+"""How commands print: tables for people, JSON for scripts."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+
+def print_table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Columns as wide as their widest entry, two blanks apart."""
+    widths = [max(len(row[column]) for row in [heading, *rows]) for column in range(len(heading))]
+    for row in [heading, *rows]:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def print_json(value: Any) -> None:
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
