@@ -79,10 +79,10 @@ def is_replaced(tx: Tx, deposit_id: str) -> bool:
 
 
 def unfinished(tx: Tx, network: str) -> list[PlacedDeposit]:
-    """Deposits of a network that are not final and not orphaned."""
-    return _placed(
-        tx.rows(f"{_JOINED} where d.network = ? and d.stage in ('detected', 'confirming', 'confirmed')", (network,))
-    )
+    """Deposits of a network that still deepen, and those of an invoice whose worth no rate could tell yet."""
+    still_deepen = "d.stage in ('detected', 'confirming', 'confirmed')"
+    unpriced = "(d.stage = 'settled' and d.worth is null and d.invoice_id is not null)"
+    return _placed(tx.rows(f"{_JOINED} where d.network = ? and ({still_deepen} or {unpriced})", (network,)))
 
 
 def waiting_for_sweep(tx: Tx, network: str) -> list[DepositRecord]:

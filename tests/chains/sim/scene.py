@@ -10,6 +10,7 @@ from paynode.chains.sim import keys
 from paynode.chains.sim.adapter import SimChain
 from paynode.chains.sim.world import World
 from paynode.domain.chain import Observation, OwnTx
+from paynode.domain.key_paths import deposit_path, gas_path
 from paynode.domain.money import Asset
 
 COIN = Asset("sim", "sim", 18, None)
@@ -23,9 +24,9 @@ SECOND_SHOP = keys.deposit_address(0, 1)
 GAS = keys.gas_address(0)
 TREASURY = keys.address_of(keys.private_key("treasury"))
 KEYS = {
-    SHOP: keys.private_key(keys.deposit_path(0, 0)),
-    SECOND_SHOP: keys.private_key(keys.deposit_path(0, 1)),
-    GAS: keys.private_key(keys.gas_path(0)),
+    SHOP: keys.private_key(deposit_path(0, 0)),
+    SECOND_SHOP: keys.private_key(deposit_path(0, 1)),
+    GAS: keys.private_key(gas_path(0)),
 }
 
 

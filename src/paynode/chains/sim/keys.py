@@ -7,6 +7,8 @@ real networks, so that whatever asks by path need not know the difference.
 import hashlib
 import re
 
+from paynode.domain.key_paths import deposit_path, gas_path
+
 _ADDRESS = re.compile(r"sim1[0-9a-f]{40}")
 
 
@@ -26,15 +28,6 @@ def address_of_public(public: bytes) -> str:
 
 def address_of(private: bytes) -> str:
     return address_of_public(public_key(private))
-
-
-def deposit_path(account: int, index: int) -> str:
-    return f"m/44'/60'/{account}'/0/{index}"
-
-
-def gas_path(account: int) -> str:
-    """The path of the account that lends fees to addresses of the store with this account number."""
-    return f"m/44'/60'/{account}'/1'/0'"
 
 
 def deposit_address(account: int, index: int) -> str:

@@ -1,0 +1,260 @@
+"""The node, wired: opens the store, connects the chains, starts every service in one nursery, and stops in order.
+
+A network that fails is degraded alone. A bug in a service stops the process: the supervisor starts it again, and
+every step may run twice.
+"""
+
+import os
+import secrets
+import signal
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from functools import partial
+
+import structlog
+import trio
+
+from paynode import __version__
+from paynode.api.app import create_app
+from paynode.api.node import ApiNode
+from paynode.api.server import serve as serve_http
+from paynode.chains.base import Chain
+from paynode.chains import evm
+from paynode.chains.evm.adapter import EvmChain
+from paynode.chains.evm.addresses import AddressDeriver
+from paynode.chains.rpc import RpcPool
+from paynode.chains.sim import keys as sim_keys
+from paynode.chains.sim import miner
+from paynode.chains.sim.adapter import SimChain
+from paynode.chains.sim.storage import open_world
+from paynode.chains.sim.world import World
+from paynode.config import Config, CustodyMode, Family, Network
+from paynode.domain.progress import Progress
+from paynode.operations import startup
+from paynode.operations.catalogue import Catalogue
+from paynode.outbound import Outbound
+from paynode.seed import Seed, load_seed
+from paynode.services import scanner, sender, sweeper, timers, watchdog, webhooks
+from paynode.services.simulation import Simulation
+from paynode.store import database as databases
+from paynode.store import stores
+from paynode.store.crash import CrashPoints
+from paynode.store.database import Database
+
+DATABASE_NAME = "paynode.db"
+SIM_BLOCK_SECONDS = 1.0
+SIM_GAS_UNITS = 10**19  # what a simulated gas station starts with: ten coins of 18 decimals
+
+# A loop that has not come round for this long is stuck: the watchdog then lets the supervisor restart us.
+PATIENCE_SECONDS = 600.0  # past the heartbeat of an idle scanner, and past its longest tick
+
+log = structlog.get_logger()
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def jitter() -> Decimal:
+    """Uniform in [0, 1): spreads retries that failed together."""
+    return Decimal(secrets.randbelow(1_000_000)) / 1_000_000
+
+
+@dataclass(slots=True)
+class Node:
+    """A running node's parts."""
+
+    config: Config
+    database: Database
+    catalogue: Catalogue
+    chains: Mapping[str, Chain]
+    worlds: Mapping[str, World]  # of simulated networks
+    outbound: Outbound
+    crash: CrashPoints
+    clock: Callable[[], datetime]
+    started_at: datetime
+    deriver_by_xpub: dict[str, AddressDeriver] = field(default_factory=dict)
+    seed: Seed | None = None
+
+    def derive(self, family: str, account: int, index: int) -> str:
+        """The deposit address of one store's branch."""
+        if family == Family.SIM:
+            return sim_keys.deposit_address(account, index)
+        branch = self.database.read(stores.account, family, account)
+        assert branch is not None, "start-up wants a branch of every store"
+        deriver = self.deriver_by_xpub.get(branch.xpub)
+        if deriver is None:
+            deriver = self.deriver_by_xpub[branch.xpub] = AddressDeriver(branch.xpub)
+        return deriver.address_at(index)
+
+    def keys_of(self, network: Network) -> Callable[[str], bytes] | None:
+        """Where the sender gets its keys for a network; None: this node holds none."""
+        if network.family is Family.SIM:
+            return sim_keys.private_key
+        return self._real_key if self.config.custody.mode is CustodyMode.HOT else None
+
+    def _real_key(self, path: str) -> bytes:
+        return self.open_seed().private_key(path)
+
+    def open_seed(self) -> Seed:
+        if self.seed is None:
+            self.seed = load_seed(self.config.custody)
+        assert self.seed is not None, "hot custody has a mnemonic"
+        return self.seed
+
+    def warm_up(self) -> None:
+        """Import and derive what the first address and the first signature need; slow, so it runs in a thread."""
+        for branch in self.database.read(stores.accounts):
+            if branch.family == Family.EVM:
+                self.deriver_by_xpub[branch.xpub] = AddressDeriver(branch.xpub)
+        if any(network.family is Family.EVM for network in self.catalogue.networks.values()):
+            evm.warm()
+            if self.config.custody.mode is CustodyMode.HOT:
+                self.open_seed()
+
+
+def run_daemon(config: Config) -> None:
+    """Run the node until SIGTERM or SIGINT.
+
+    Raises:
+        DatabaseProblem, StartupProblem: it cannot start; the message says what to do.
+    """
+    trio.run(_until_signalled, config)
+
+
+async def _until_signalled(config: Config) -> None:
+    stop = trio.Event()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(_watch_signals, stop)
+        await serve(config, stop=stop)
+        nursery.cancel_scope.cancel()
+
+
+async def _watch_signals(stop: trio.Event, *, task_status: trio.TaskStatus[None]) -> None:
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        task_status.started()
+        async for _ in signals:
+            stop.set()
+
+
+async def serve(
+    config: Config,
+    *,
+    stop: trio.Event,
+    clock: Callable[[], datetime] = utc_now,
+    task_status: trio.TaskStatus[Sequence[str]] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve until `stop` is set; reports the URLs it listens on once it does."""
+    async with _opened(config, clock) as node:
+        progress = Progress(trio.current_time)
+        async with trio.open_nursery() as services:
+            for name, network in node.chains.items():
+                await _start_network(services, node, name, network, progress)
+            beat = progress.beater("webhooks", PATIENCE_SECONDS)
+            await services.start(
+                partial(
+                    webhooks.run,
+                    node.database,
+                    node.catalogue,
+                    node.outbound,
+                    clock=clock,
+                    jitter=jitter,
+                    beat=beat,
+                    passing=node.crash.passing,
+                )
+            )
+            beat = progress.beater("timers", PATIENCE_SECONDS)
+            await services.start(partial(timers.run, node.database, node.catalogue, clock=clock, beat=beat))
+            app = create_app(_api_node(node, progress))
+            urls = await services.start(partial(serve_http, app, config.node.listen, stop=stop))
+            await services.start(watchdog.run, progress, urls)
+            log.info("ready", version=__version__, listen=list(urls), networks=sorted(node.chains))
+            task_status.started(urls)
+            await trio.to_thread.run_sync(node.warm_up)
+            await stop.wait()
+            log.info("stopping")
+            await watchdog.stopping()
+            services.cancel_scope.cancel()
+
+
+async def _start_network(services: trio.Nursery, node: Node, name: str, network: Chain, progress: Progress) -> None:
+    """Start the loops of one network."""
+    database, catalogue, clock = node.database, node.catalogue, node.clock
+    beat = progress.beater(f"scanner:{name}", PATIENCE_SECONDS)
+    await services.start(partial(scanner.run, database, catalogue, network, clock=clock, beat=beat))
+    beat = progress.beater(f"sweeper:{name}", PATIENCE_SECONDS)
+    await services.start(partial(sweeper.run, database, catalogue, network, clock=clock, beat=beat))
+    private_key = node.keys_of(node.catalogue.networks[name])
+    if private_key is not None:
+        beat = progress.beater(f"sender:{name}", PATIENCE_SECONDS)
+        run = partial(
+            sender.run, database, catalogue, network, private_key, clock=clock, beat=beat, passing=node.crash.passing
+        )
+        await services.start(run)
+    if name in node.worlds:
+        services.start_soon(miner.run, node.worlds[name], SIM_BLOCK_SECONDS)
+
+
+@asynccontextmanager
+async def _opened(config: Config, clock: Callable[[], datetime]) -> AsyncIterator[Node]:
+    """Everything a node holds open."""
+    crash = CrashPoints(os.environ)
+    database = databases.open(
+        config.node.data_dir / DATABASE_NAME, before_commit=crash.before_commit, after_commit=crash.after_commit
+    )
+    async with AsyncExitStack() as stack:
+        stack.callback(database.close)
+        catalogue = database.write(startup.sync, config, (), clock())
+        worlds = {
+            network.name: _world(config, network, clock)
+            for network in catalogue.networks.values()
+            if network.family is Family.SIM
+        }
+        chains: dict[str, Chain] = {}
+        for name, network in catalogue.networks.items():
+            chain = (
+                SimChain(name, worlds[name], confirmations=network.confirmations) if name in worlds else _evm(network)
+            )
+            stack.push_async_callback(chain.aclose)
+            chains[name] = chain
+        outbound = await stack.enter_async_context(Outbound(config.webhook_allow))
+        yield Node(config, database, catalogue, chains, worlds, outbound, crash, clock, clock())
+
+
+def _evm(network: Network) -> EvmChain:
+    assert network.chain_id is not None, "the config wants one"
+    pool = RpcPool(network.rpc, chain_id=network.chain_id)
+    return EvmChain(network.name, network.chain_id, network.assets, pool, depth=network.confirmations)
+
+
+def _sim(network: Network, world: World) -> SimChain:
+    return SimChain(network.name, world, confirmations=network.confirmations)
+
+
+def _world(config: Config, network: Network, clock: Callable[[], datetime]) -> World:
+    """The simulated network, as it was when the node stopped, with coins at every gas station."""
+    native = network.assets[0].method
+    world = open_world(config.node.data_dir / f"sim-{network.name}.json", native, clock)
+    for store in config.stores.values():
+        address = sim_keys.gas_address(store.account)
+        if world.units(address, native) == 0:
+            world.fund(address, native, SIM_GAS_UNITS)
+    return world
+
+
+def _api_node(node: Node, progress: Progress) -> ApiNode:
+    simulation = Simulation(node.database, node.worlds, node.catalogue.family) if node.worlds else None
+    return ApiNode(
+        database=node.database,
+        catalogue=node.catalogue,
+        derive=node.derive,
+        clock=node.clock,
+        check_outbound=node.outbound.check,
+        version=__version__,
+        started_at=node.started_at,
+        health=progress.report,
+        simulation=simulation,
+    )

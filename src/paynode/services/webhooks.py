@@ -1,0 +1,106 @@
+"""The webhooks service: posts what is due, signed, and records how it went.
+
+Memory holds only what is under way. Each endpoint has places of its own, so one that hangs delays no other; each
+attempt is a task of its own, and attempts that end together are recorded in one commit.
+"""
+
+import re
+from collections.abc import Callable
+from datetime import datetime
+from decimal import Decimal
+
+import structlog
+import trio
+
+from paynode import __version__
+from paynode.domain import signing
+from paynode.domain.delivery import Answered, Forbidden, Unreachable, Verdict, judge
+from paynode.operations import deliveries
+from paynode.operations.catalogue import Catalogue
+from paynode.operations.deliveries import Attempt
+from paynode.outbound import Failed, Outbound, Refused
+from paynode.store import bells, outbox
+from paynode.store.database import Database
+from paynode.store.outbox import DueDelivery
+
+POLL_SECONDS = 1  # commands write from another process, whose bells do not ring here
+USER_AGENT = f"paynode/{__version__}"
+HOST = re.compile(r"https?://([^/?#@]*)(?=[/?#]|$)", re.IGNORECASE)  # all of a URL that a log may show
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+
+async def run(
+    database: Database,
+    catalogue: Catalogue,
+    outbound: Outbound,
+    *,
+    clock: Callable[[], datetime],
+    jitter: Callable[[], Decimal],
+    beat: Callable[[], None],
+    passing: Callable[[str], None],
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Attempt every delivery when its time comes, for ever. `passing` is told of the points around each post."""
+    endpoint_by_delivery: dict[str, str] = {}  # under way
+    landed: list[Attempt] = []  # ended, not yet recorded
+
+    async def deliver(due: DueDelivery) -> None:
+        passing("before webhook")
+        landed.append(await attempt(outbound, due, clock))
+        passing("after webhook")
+        database.bells.ring(bells.DELIVERIES)  # there is an outcome to record, and room for another
+
+    async with trio.open_nursery() as nursery:
+        task_status.started()
+        while True:
+            beat()
+            now = clock()
+            if landed:
+                database.write(deliveries.record_attempts, catalogue, landed, now=now, jitter=jitter)
+                for ended in landed:
+                    del endpoint_by_delivery[ended.delivery_id]
+                landed.clear()
+            for due in database.read(deliveries.due, now, endpoint_by_delivery):
+                endpoint_by_delivery[due.delivery.id] = due.endpoint.id
+                nursery.start_soon(deliver, due)
+            next_at = database.read(outbox.next_attempt_after, now)
+            pause_seconds = POLL_SECONDS if next_at is None else min(POLL_SECONDS, (next_at - now).total_seconds())
+            await database.bells.wait(bells.DELIVERIES, seconds=pause_seconds)
+
+
+async def attempt(outbound: Outbound, due: DueDelivery, clock: Callable[[], datetime]) -> Attempt:
+    """Sign and post a delivery once; says how it went, whatever happened."""
+    sent_at, started_at = clock(), trio.current_time()
+    secret = signing.Secret.parse(due.endpoint.secret)
+    headers = {
+        "content-type": "application/json",
+        "user-agent": USER_AGENT,
+        **signing.headers([secret], due.delivery.event_id, sent_at, due.payload),
+    }
+    outcome: Answered | Unreachable | Forbidden
+    error, excerpt = None, None
+    try:
+        answer = await outbound.post(due.endpoint.url, body=due.payload, headers=headers)
+    except Refused as refused:
+        outcome, error = Forbidden(), refused.reason
+    except Failed as failed:
+        outcome, error = Unreachable(), failed.reason
+    else:
+        outcome, excerpt = Answered(answer.status, answer.retry_after), answer.excerpt
+    duration_ms = int((trio.current_time() - started_at) * 1000)
+    if judge(outcome) is not Verdict.ACCEPTED:
+        log.info(
+            "webhook_not_accepted",
+            delivery=due.delivery.id,
+            endpoint=due.endpoint.id,
+            host=_host(due.endpoint.url),
+            status=outcome.status if isinstance(outcome, Answered) else None,
+            error=error,
+        )
+    return Attempt(due.delivery.id, due.endpoint.url, sent_at, duration_ms, outcome, error, excerpt)
+
+
+def _host(url: str) -> str:
+    found = HOST.match(url)
+    return "" if found is None else found[1]

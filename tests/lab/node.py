@@ -1,0 +1,260 @@
+"""A whole node for a test: `paynode run` as a process of its own, on a real chain, with a merchant's receiver."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import trio
+from standardwebhooks import Webhook
+from tests.lab.anvil import _die_with_parent
+from tests.lab.client import Deployed, Lab
+from tests.lab.receiver import Receiver
+
+from paynode.config import Secret
+from paynode.domain.key_paths import gas_path
+from paynode.seed import Seed
+
+# The mnemonic of BIP-39's first test vector: of no worth to anybody.
+MNEMONIC = "abandon " * 11 + "about"
+TREASURY = "0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf"  # of the private key 1
+WAIT_SECONDS = 60.0  # for what a healthy node does within a few
+POLL_SECONDS = 0.1
+KEY = re.compile(r"pn_test_\w+")
+
+Json = dict[str, Any]
+
+
+@dataclass
+class Node:
+    """One node. It may be killed and started again; its folder stays."""
+
+    folder: Path
+    lab: Lab
+    port: int
+    receiver: Receiver
+    env: Mapping[str, str] = field(default_factory=dict)
+    key: str = ""
+    node_key: str = ""
+    secret: str = ""
+    process: subprocess.Popen[bytes] | None = None
+    client: httpx.AsyncClient = field(default_factory=lambda: httpx.AsyncClient(trust_env=False, timeout=10))
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "paynode.toml"
+
+    # The process.
+
+    def paynode(self, *arguments: str) -> str:
+        """What a command prints; it must succeed."""
+        done = subprocess.run(
+            [sys.executable, "-m", "paynode", *arguments, "-c", str(self.config)],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, f"paynode {' '.join(arguments)}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def launch(self, **env: str) -> None:
+        """Start the daemon, without waiting for it."""
+        with (self.folder / "node.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "paynode", "run", "-c", str(self.config)],
+                stdout=log,
+                stderr=log,
+                env={**os.environ, **self.env, **env},
+                preexec_fn=_die_with_parent,
+            )
+
+    async def start(self, **env: str) -> None:
+        """Start the daemon and wait until it answers and watches its chain."""
+        self.launch(**env)
+        await self.until(self._is_watching, "the node is up and watches its chain")
+
+    def kill(self) -> None:
+        """kill -9."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait(10)
+
+    def stop(self) -> int:
+        """SIGTERM; the exit code."""
+        assert self.process is not None
+        self.process.terminate()
+        return self.process.wait(15)
+
+    @property
+    def is_running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "node.log").read_text(errors="replace")
+
+    async def _is_watching(self) -> bool:
+        assert self.is_running, f"the node has ended: {self.log[-3000:]}"
+        methods = await self.get("/v1/payment_methods")
+        return all(method["ready"] for method in methods["data"])
+
+    # Its API.
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    async def get(self, path: str, *, key: str | None = None) -> Json:
+        answer = await self.client.get(self.url + path, headers={"Authorization": f"Bearer {key or self.key}"})
+        assert answer.status_code == 200, f"GET {path}: {answer.status_code} {answer.text}"
+        found: Json = answer.json()
+        return found
+
+    async def post(self, path: str, body: Json | None = None, *, key: str | None = None, named: str = "") -> Json:
+        headers = {"Authorization": f"Bearer {key or self.key}"} | ({"Idempotency-Key": named} if named else {})
+        answer = await self.client.post(self.url + path, json=body or {}, headers=headers)
+        assert answer.is_success, f"POST {path}: {answer.status_code} {answer.text}"
+        found: Json = answer.json()
+        return found
+
+    async def invoice(self, amount: str, method: str, **more: Any) -> Json:
+        """A new invoice with one method and its address."""
+        body = {"amount": amount, "currency": "USD", "methods": [method], "provision": True, **more}
+        return await self.post("/v1/invoices", body)
+
+    async def seen(self, invoice: Json) -> Json:
+        return await self.get(f"/v1/invoices/{invoice['id']}")
+
+    async def until(self, is_so: Callable[[], Any], what: str, seconds: float = WAIT_SECONDS) -> Any:
+        """Poll until `is_so()` gives something true; returns it."""
+        with trio.move_on_after(seconds):
+            while True:
+                try:
+                    if found := await is_so():
+                        return found
+                except httpx.TransportError:
+                    pass  # it is just starting, or was just killed
+                await trio.sleep(POLL_SECONDS)
+        raise AssertionError(f"not within {seconds:.0f} s: {what}\n{self.log[-4000:]}")
+
+    async def until_invoice(self, invoice: Json, **fields: Any) -> Json:
+        """The invoice, once its fields have these values."""
+        last: Json = {}
+
+        async def is_so() -> Json | None:
+            nonlocal last
+            last = await self.seen(invoice)
+            return last if all(last[name] == value for name, value in fields.items()) else None
+
+        try:
+            found: Json = await self.until(is_so, f"invoice with {fields}")
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{last}") from None
+        return found
+
+    # What it told its merchant.
+
+    def events(self, invoice: Json | None = None) -> list[Json]:
+        """Every verified event received, in the order of its sequence if it is about one invoice; each once."""
+        by_id: dict[str, Json] = {}
+        for hook in self.receiver.hooks_of("/hooks"):
+            body: Json = Webhook(self.secret).verify(hook.body, dict(hook.headers))
+            assert by_id.setdefault(body["id"], body) == body, "one event id, one body"
+        found = list(by_id.values())
+        if invoice is not None:
+            found = [event for event in found if event["data"]["object"]["id"] == invoice["id"]]
+            found.sort(key=lambda event: event["sequence"])
+        return found
+
+    def event_types(self, invoice: Json) -> list[str]:
+        return [event["type"] for event in self.events(invoice)]
+
+
+@asynccontextmanager
+async def node(
+    folder: Path,
+    lab: Lab,
+    receiver: Receiver,
+    tokens: Mapping[str, tuple[Deployed, int]],
+    *,
+    rpc: str | None = None,
+    confirmations: int = 3,
+    more: str = "",
+    is_started: bool = True,
+    env: Mapping[str, str] | None = None,
+) -> AsyncIterator[Node]:
+    """A node on the lab's chain, called `eth`, with these tokens (by symbol: contract and decimals), each worth a dollar."""
+    port = await _free_port()
+    listed = "\n".join(
+        f'tokens.{symbol} = {{ contract = "{token.address}", decimals = {decimals}, stable = true }}'
+        for symbol, (token, decimals) in tokens.items()
+    )
+    rates = ", ".join(['"eth/USD" = "2000"', *(f'"{symbol}/USD" = "1"' for symbol in tokens)])
+    running = Node(folder, lab, port, receiver, env or {})
+    running.config.write_text(f"""
+[node]
+mode = "test"
+data_dir = "{folder}/data"
+listen = ["127.0.0.1:{port}"]
+
+[custody]
+mnemonic_file = "mnemonic"
+
+[networks.eth]
+family = "evm"
+chain_id = {lab.chain_id}
+rpc = {[rpc or lab.url]}
+confirmations = {confirmations}
+reorg_horizon = 64
+tick_seconds = 1
+treasury = "{TREASURY}"
+native = {{ symbol = "eth", decimals = 18 }}
+{listed}
+sweep = {{ every = "1s" }}
+
+[rates]
+static = {{ {rates} }}
+
+[webhooks]
+allow = {receiver.allow}
+{more}
+""")
+    mnemonic = folder / "mnemonic"
+    mnemonic.write_text(MNEMONIC)
+    mnemonic.chmod(0o600)
+    printed = KEY.search(running.paynode("init"))
+    assert printed is not None, "init prints the first key"
+    running.key = printed[0]
+    try:
+        if is_started:
+            await lab.set_balance(gas_address(), 10**18)
+            await running.start()
+            endpoint = await running.post("/v1/webhook_endpoints", {"url": receiver.url("/hooks"), "events": ["*"]})
+            running.secret = endpoint["secret"]
+        yield running
+        if running.is_running:
+            assert running.stop() == 0, running.log[-3000:]
+    finally:
+        if running.is_running:
+            running.kill()
+        await running.client.aclose()
+
+
+def gas_address() -> str:
+    """The gas station of the test mnemonic's first account."""
+    return Seed(Secret(MNEMONIC)).address(gas_path(0))
+
+
+async def _free_port() -> int:
+    with trio.socket.socket() as probe:
+        await probe.bind(("127.0.0.1", 0))
+        found: int = probe.getsockname()[1]
+        return found
