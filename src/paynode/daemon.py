@@ -76,19 +76,21 @@ class Node:
     crash: CrashPoints
     clock: Callable[[], datetime]
     started_at: datetime
-    deriver_by_xpub: dict[str, AddressDeriver] = field(default_factory=dict)
+    xpubs: Mapping[int, str]  # of EVM branches, by account
+    derivers: dict[int, AddressDeriver] = field(default_factory=dict)
     seed: Seed | None = None
 
     def derive(self, family: str, account: int, index: int) -> str:
         """The deposit address of one store's branch."""
         if family == Family.SIM:
             return sim_keys.deposit_address(account, index)
-        branch = self.database.read(stores.account, family, account)
-        assert branch is not None, "start-up wants a branch of every store"
-        deriver = self.deriver_by_xpub.get(branch.xpub)
+        return self._deriver(account).address_at(index)
+
+    def _deriver(self, account: int) -> AddressDeriver:
+        deriver = self.derivers.get(account)
         if deriver is None:
-            deriver = self.deriver_by_xpub[branch.xpub] = AddressDeriver(branch.xpub)
-        return deriver.address_at(index)
+            deriver = self.derivers[account] = AddressDeriver(self.xpubs[account])
+        return deriver
 
     def keys_of(self, network: Network) -> Callable[[str], bytes] | None:
         """Where the sender gets its keys for a network; None: this node holds none."""
@@ -107,9 +109,8 @@ class Node:
 
     def warm_up(self) -> None:
         """Import and derive what the first address and the first signature need; slow, so it runs in a thread."""
-        for branch in self.database.read(stores.accounts):
-            if branch.family == Family.EVM:
-                self.deriver_by_xpub[branch.xpub] = AddressDeriver(branch.xpub)
+        for account in self.xpubs:
+            self._deriver(account)
         if any(network.family is Family.EVM for network in self.catalogue.networks.values()):
             evm.warm()
             if self.config.custody.mode is CustodyMode.HOT:
@@ -221,7 +222,9 @@ async def _opened(config: Config, clock: Callable[[], datetime]) -> AsyncIterato
             stack.push_async_callback(chain.aclose)
             chains[name] = chain
         outbound = await stack.enter_async_context(Outbound(config.webhook_allow))
-        yield Node(config, database, catalogue, chains, worlds, outbound, crash, clock, clock())
+        branches = database.read(stores.accounts)
+        xpubs = {branch.account: branch.xpub for branch in branches if branch.family == Family.EVM}
+        yield Node(config, database, catalogue, chains, worlds, outbound, crash, clock, clock(), xpubs)
 
 
 def _evm(network: Network) -> EvmChain:

@@ -191,7 +191,7 @@ async def node(
     is_started: bool = True,
     env: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Node]:
-    """A node on the lab's chain, called `eth`, with these tokens (by symbol: contract and decimals), each worth a dollar."""
+    """A node on the lab's chain, called `eth`, with these tokens (contract and decimals by symbol), each worth a dollar."""
     port = await _free_port()
     listed = "\n".join(
         f'tokens.{symbol} = {{ contract = "{token.address}", decimals = {decimals}, stable = true }}'
