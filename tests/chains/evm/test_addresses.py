@@ -70,6 +70,11 @@ def test_a_wrong_key_is_refused_with_a_sentence_that_does_not_repeat_it(text: st
     assert not text or text[4:] == "" or text not in problem
 
 
+@given(st.text() | st.text(alphabet="xpub123456789ABCabc").map("xpub".__add__))
+def test_no_text_whatever_breaks_the_check(text: str) -> None:
+    assert xpub_problem(text) is not None
+
+
 def test_the_right_key_has_no_problem() -> None:
     assert xpub_problem(xpub(JUNK)) is None
 

@@ -3,10 +3,12 @@
 from typing import Any
 
 import pytest
-from tests.chains.evm.scene import DEPTH, NATIVE, USDT, honest, scene
+from tests.chains.evm.scene import CHAIN, DEPTH, NATIVE, USDT, honest, our_address, scene
 from tests.lab.stub import error, result
 
 from paynode.chains.base import Unavailable
+from paynode.chains.evm.look import Looker
+from paynode.chains.evm.reads import LogRange, Reads
 from paynode.domain.chain import Pair, RowSource
 
 Call = dict[str, Any]
@@ -240,3 +242,20 @@ async def test_an_error_anywhere_stores_nothing_and_the_next_tick_heals(method: 
         await s.settle()
         assert s.keeper.confirmed_units(a, USDT) == 5
         assert s.keeper.confirmed_units(b, NATIVE) == 6
+
+
+async def test_thousands_of_addresses_are_asked_for_a_thousand_at_a_time() -> None:
+    async with scene(providers=1) as s:
+        addresses = [our_address(number) for number in range(2001)]
+        await s.lab.transfer(s.usdt, addresses[0], 5)
+        await s.lab.transfer(s.usdt, addresses[-1], 6)
+        reads = Reads(s.pool.all[0], Looker(CHAIN), LogRange())
+        logs, reached = await reads.newest_logs([s.usdt.address], addresses, 0, 10**6)
+        assert (len(logs), reached) == (2, 0)
+        assert s.liars[0].server is not None
+        filters = [
+            body["params"][0]["topics"] for body in s.liars[0].server.requests if body["method"] == "eth_getLogs"
+        ]
+        assert [max(len(each) for each in topics if isinstance(each, list)) for topics in filters] == [1000] * 4 + [
+            1
+        ] * 2

@@ -43,7 +43,7 @@ def xpub_problem(text: str) -> str | None:
 
 
 def _receiving(xpub: str) -> "Bip44":
-    from bip_utils import Bip32KeyError, Bip44, Bip44Changes, Bip44Coins, Bip44DepthError
+    from bip_utils import Base58ChecksumError, Bip32KeyError, Bip44, Bip44Changes, Bip44Coins, Bip44DepthError
     from bip_utils.ecc.conf import EccConf
 
     assert EccConf.USE_COINCURVE, "without coincurve every address takes six times longer"
@@ -53,7 +53,7 @@ def _receiving(xpub: str) -> "Bip44":
         )
     try:
         account = Bip44.FromExtendedKey(xpub, Bip44Coins.ETHEREUM)
-    except (Bip32KeyError, Bip44DepthError, ValueError):
+    except (Base58ChecksumError, Bip32KeyError, Bip44DepthError, ValueError):
         raise ValueError("not an extended public key (xpub...)") from None
     depth = account.PublicKey().Bip32Key().Data().Depth().ToInt()
     if depth != ACCOUNT_DEPTH or not account.IsPublicOnly():

@@ -47,8 +47,18 @@ def is_gone(block: BlockRef, hashes: Hashes) -> bool:
     return hashes.get(block.number, block.hash) != block.hash
 
 
+def is_doubtful(books: Books, head: BlockRef, hashes: Hashes) -> bool:
+    """Whether the hashes at `young_heights` do not simply continue what we knew: all heights must be asked for."""
+    if books.cursor is None:
+        return False
+    known = [books.cursor, *(row.block for row in books.rows)]
+    return head.number < books.cursor.number or any(is_gone(block, hashes) for block in known)
+
+
 def find_fork(books: Books, head: BlockRef, hashes: Hashes) -> Fork | None:
     """What `head`'s chain no longer contains, or None if the head is merely behind: a stale view, to be refused.
+
+    `hashes` are those at `young_heights`, and at `all_heights` if that is doubtful.
 
     Raises:
         DeepReorg: no checkpoint within the horizon is on the head's chain.
@@ -68,20 +78,12 @@ def find_fork(books: Books, head: BlockRef, hashes: Hashes) -> Fork | None:
         orphaned += [row for row in books.rows if row.block.number > head.number]
     elif not gone:
         return Fork(None, tuple(orphaned))
-    canonical = next(
-        (
-            checkpoint
-            for checkpoint in books.checkpoints
-            if checkpoint.number <= head.number and hashes.get(checkpoint.number) == checkpoint.hash
-        ),
-        None,
-    )
-    if canonical is not None:
-        return Fork(canonical.number, tuple(orphaned))
-    if books.checkpoints[-1].number <= lowest:
-        raise DeepReorg(
-            f"block {cursor.number} and those below it are gone, down to the horizon of {books.horizon} blocks"
-        )
+    for checkpoint in books.checkpoints:
+        if checkpoint.number <= head.number and hashes.get(checkpoint.number) == checkpoint.hash:
+            return Fork(checkpoint.number, tuple(orphaned))
+        if checkpoint.number <= lowest:
+            depth = cursor.number - checkpoint.number
+            raise DeepReorg(f"block {checkpoint.number} is gone, {depth} below the cursor: more than {books.horizon}")
     return Fork(books.checkpoints[-1].number - 1, tuple(orphaned))
 
 

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from paynode.chains.evm.explain import differing, open_disputes, unbooked
-from paynode.chains.evm.fork import Fork, all_heights, find_fork, lowered_floors, young_heights
+from paynode.chains.evm.fork import Fork, all_heights, find_fork, is_doubtful, lowered_floors, young_heights
 from paynode.chains.evm.natives import Natives, find_natives
 from paynode.chains.evm.own import Mined, find_own, in_flight
 from paynode.chains.evm.reads import Reads
@@ -115,10 +115,9 @@ class Tick:
         if (cursor := self.books.cursor) is not None:
             above = {row.block.number for row in self.books.rows if row.block.number > cursor.number}
             await sight.learn_hashes({cursor.number} | above)
-        fork = find_fork(self.books, sight.head, sight.hashes)
-        if fork is None or fork.fork_number is not None or fork.orphaned:
+        if is_doubtful(self.books, sight.head, sight.hashes):
             await sight.learn_hashes(all_heights(self.books))
-            fork = find_fork(self.books, sight.head, sight.hashes)
+        fork = find_fork(self.books, sight.head, sight.hashes)
         if fork is None:
             assert cursor is not None, "without a cursor no head is behind"
             raise Behind(self.primary.name, f"its head {sight.head.number} is below block {cursor.number} seen before")

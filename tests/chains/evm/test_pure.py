@@ -1,0 +1,213 @@
+"""The deciding part without any chain: bisect, windows, forks, logs."""
+
+import itertools
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from paynode.chains.base import DeepReorg
+from paynode.chains.evm.codec import TRANSFER_TOPIC, address_topic, decode_transfer
+from paynode.chains.evm.explain import differing, unbooked
+from paynode.chains.evm.fork import all_heights, find_fork, is_doubtful, young_heights
+from paynode.chains.evm.reads import LOG_BLOCKS_MAX, LogRange
+from paynode.chains.evm.search import Climb, start_heights, windows
+from paynode.chains.evm.wire import Log
+from paynode.domain.chain import BlockRef, Books, Pair, Row, RowKind, RowSource
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+ADDRESS = "0x" + "aa" * 20
+
+
+def block(number: int, fork: str = "a") -> BlockRef:
+    return BlockRef(number, f"{fork}{number}", START + timedelta(seconds=number))
+
+
+def row(number: int, fork: str = "a", *, units: int = 1, id_: int = 1) -> Row:
+    return Row(RowKind.IN, RowSource.LOG, ADDRESS, "lab_usdt", units, block(number, fork), "0x1", 0, id=id_)
+
+
+def books(checkpoints: list[BlockRef], rows: list[Row] | None = None, horizon: int = 10) -> Books:
+    return Books(checkpoints=checkpoints, watches=(), rows=rows or [], horizon=horizon)
+
+
+def chain(head: int, fork_at: int) -> dict[int, str]:
+    """The hashes of a chain that left fork a after `fork_at`."""
+    return {number: block(number, "a" if number <= fork_at else "b").hash for number in range(head + 1)}
+
+
+@given(st.dictionaries(st.integers(1, 300), st.integers(1, 9), max_size=8), st.integers(300, 400))
+def test_a_bisect_finds_every_step_of_a_balance_that_only_rises(steps: dict[int, int], head: int) -> None:
+    def residual(height: int) -> int:
+        return sum(units for number, units in steps.items() if number <= height)
+
+    climb = Climb({0: 0, head: residual(head)})
+    reads = 0
+    while wanted := climb.wanted():
+        reads += len(wanted)
+        climb.residual_by_height |= {height: residual(height) for height in wanted}
+    assert climb.steps() == sorted(steps.items())
+    assert reads <= 9 * max(len(steps), 1)
+
+
+@given(st.lists(st.integers(-5, 5), min_size=2, max_size=40))
+def test_steps_sum_to_the_rise_or_there_are_none(balances: list[int]) -> None:
+    head = len(balances) - 1
+    climb = Climb({0: balances[0], head: balances[head]})
+    while wanted := climb.wanted():
+        climb.residual_by_height |= {height: balances[height] for height in wanted}
+    steps = climb.steps()
+    if steps is not None:
+        assert sum(units for _, units in steps) == balances[head] - balances[0]
+        assert all(units > 0 for _, units in steps)
+
+
+@given(st.integers(0, 5000), st.integers(0, 5000), st.integers(0, 5000))
+def test_windows_cover_every_block_above_the_floor_once_and_widen(high: int, first_low: int, floor: int) -> None:
+    found = list(windows(high, first_low, floor))
+    if high <= floor:
+        assert found == []
+        return
+    assert found[0][1] == high
+    assert found[-1][0] == floor
+    assert all(newer[0] == older[1] for newer, older in itertools.pairwise(found))
+    assert all(low < top for low, top in found)
+    assert len(found) <= 8
+
+
+@given(st.integers(0, 10**6), st.integers(0, 10**6), st.integers(0, 10**6))
+def test_a_bisect_starts_newest_first_and_at_the_floor_last(first: int, head: int, floor: int) -> None:
+    head = max(head, first, floor)
+    heights = start_heights(first, head, floor)
+    assert heights[0] == max(first, floor)
+    assert heights[-1] == floor
+    assert heights == sorted(set(heights), reverse=True)
+    assert len(heights) <= 13
+
+
+def test_a_log_range_is_halved_by_refusals_and_widened_by_patience() -> None:
+    log_range = LogRange()
+    log_range.refused(1000)
+    log_range.refused(500)
+    assert log_range.blocks == 250
+    for _ in range(15):
+        log_range.answered(250)
+    log_range.answered(10)  # says nothing about the provider
+    assert log_range.blocks == 250
+    log_range.answered(250)
+    assert log_range.blocks == 500
+    log_range.refused(1)
+    assert log_range.blocks == 1
+    assert LogRange().blocks == LOG_BLOCKS_MAX
+
+
+def test_a_chain_that_only_grew_leaves_everything_in_place() -> None:
+    known = books([block(20), block(10)], [row(15)])
+    assert not is_doubtful(known, block(25), chain(25, 25))
+    fork = find_fork(known, block(25), chain(25, 25))
+    assert fork is not None
+    assert (fork.fork_number, fork.orphaned) == (None, ())
+
+
+@given(st.integers(1, 9), st.integers(0, 12))
+def test_a_reorg_voids_the_rows_above_the_fork_and_no_other(depth: int, more: int) -> None:
+    rows = [row(number, id_=number) for number in range(1, 31)]
+    known = books([block(number) for number in range(30, 0, -3)], rows)
+    fork_at = 30 - depth
+    head = block(30 + more, "b")
+    hashes = {n: h for n, h in chain(30 + more, fork_at).items() if n in all_heights(known)} | {head.number: head.hash}
+    assert is_doubtful(known, head, hashes)
+    fork = find_fork(known, head, hashes)
+    assert fork is not None
+    assert fork.fork_number == max(number for number in range(30, 0, -3) if number <= fork_at)
+    assert {each.id for each in fork.orphaned} == set(range(fork_at + 1, 31))
+
+
+def test_sparse_checkpoints_are_no_deep_reorg() -> None:
+    known = books([block(100), block(25), block(1)], [row(98)])
+    fork = find_fork(known, block(101, "b"), chain(101, 97))
+    assert fork is not None
+    assert fork.fork_number == 25
+    assert [each.block.number for each in fork.orphaned] == [98]
+
+
+def test_a_first_checkpoint_that_is_gone_is_simply_forgotten() -> None:
+    fork = find_fork(books([block(5)]), block(6, "b"), chain(6, 3))
+    assert fork is not None
+    assert fork.fork_number == 4
+
+
+def test_below_the_horizon_nothing_is_followed() -> None:
+    known = books([block(number) for number in range(30, 0, -1)])
+    with pytest.raises(DeepReorg):
+        find_fork(known, block(31, "b"), chain(31, 15))
+
+
+def test_a_head_below_the_cursor_on_the_same_chain_is_stale_and_on_another_a_fork() -> None:
+    known = books([block(20), block(17), block(14)], [row(16), row(19)])
+    assert find_fork(known, block(18), chain(18, 18)) is None
+    fork = find_fork(known, block(18, "b"), chain(18, 15))
+    assert fork is not None
+    assert fork.fork_number == 14
+    assert [each.block.number for each in fork.orphaned] == [16, 19]
+
+
+def test_young_heights_are_the_cursor_and_the_rows_that_a_reorg_can_reach() -> None:
+    assert young_heights(books([block(50)], [row(39), row(40), row(41)])) == {41, 50}
+
+
+def transfer_log(**how: object) -> Log:
+    topics = [TRANSFER_TOPIC, address_topic("0x" + "11" * 20), address_topic(ADDRESS)]
+    fields = {
+        "address": "0x" + "77" * 20,
+        "topics": topics,
+        "data": f"0x{5:064x}",
+        "block_number": "0x1",
+        "block_hash": "0x" + "22" * 32,
+        "transaction_hash": "0x" + "33" * 32,
+        "log_index": "0x0",
+    }
+    return Log(**{**fields, **how})  # type: ignore[arg-type]
+
+
+def test_a_plain_transfer_is_read() -> None:
+    found = decode_transfer(transfer_log())
+    assert found is not None
+    assert (found.sender, found.recipient, found.units) == ("0x" + "11" * 20, ADDRESS, 5)
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"data": f"0x{0:064x}"},  # moves nothing: address poisoning
+        {"data": "0x"},
+        {"data": f"0x{5:064x}{0:064x}"},
+        {"topics": [TRANSFER_TOPIC, address_topic(ADDRESS)]},
+        {"topics": [TRANSFER_TOPIC, *[address_topic(ADDRESS)] * 3]},  # an NFT's id is no amount
+        {"topics": ["0x" + "dd" * 32, *[address_topic(ADDRESS)] * 2]},
+        {"topics": [TRANSFER_TOPIC, "0x" + "11" * 32, address_topic(ADDRESS)]},  # not an address
+        {"removed": True},
+    ],
+)
+def test_what_is_no_transfer_is_not_read_as_one(how: dict[str, object]) -> None:
+    assert decode_transfer(transfer_log(**how)) is None
+
+
+@given(st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), max_size=6))
+def test_a_pair_is_settled_only_while_its_balance_is_exactly_its_rows(moves: list[tuple[int, int]]) -> None:
+    rows = [row(number, units=units, id_=number) for number, units in moves]
+    rows += [replace(each, kind=RowKind.OUT) for each in rows[:1]]
+    pair = Pair(ADDRESS, "lab_usdt")
+    total = sum(each.units if each.kind is RowKind.IN else -each.units for each in rows)
+    assert differing([pair], {pair: total}, rows) == frozenset()
+    assert differing([pair], {pair: total + 1}, rows) == {pair}
+    assert differing([pair], {pair: None}, rows) == {pair}
+
+
+def test_the_same_row_is_booked_once_whatever_evidence_it_comes_from() -> None:
+    known = row(5)
+    again = replace(known, source=RowSource.RECEIPT, id=None)
+    other = replace(again, log_index=1)
+    assert unbooked([again, other, other], [known]) == [other]
