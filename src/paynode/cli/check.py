@@ -88,7 +88,10 @@ def _judged(subject: str, judge: Callable[[], str]) -> Finding:
     """What `judge` says, or the problem it ends with."""
     try:
         with told():
-            return Finding(subject, judge())
+            try:
+                return Finding(subject, judge())
+            except ConfigMistakes as mistakes:
+                return Finding(subject, " ".join(map(str, mistakes.mistakes)), ExitCode.CONFIG)
     except Failure as failure:
         return Finding(subject, failure.message, failure.exit_code)
 

@@ -97,16 +97,18 @@ def ask(answers: Answers) -> Answers:
     """The answers, with those that are missing asked for."""
     if answers.mode is None:
         modes = click.Choice([mode.value for mode in Mode])
-        answers = replace(answers, mode=click.prompt("What is its money worth", type=modes, default=Mode.TEST.value))
+        answers = replace(
+            answers, mode=click.prompt("What is its money worth", type=modes, default=Mode.TEST.value, err=True)
+        )
     if answers.mode == Mode.SIM:
         return answers
     if not answers.network:
         known = [name for name, preset in presets().items() if answers.mode == Mode.TEST or not preset.get("testnet")]
-        answers = replace(answers, network=click.prompt("Network", type=click.Choice(known)))
+        answers = replace(answers, network=click.prompt("Network", type=click.Choice(known), err=True))
     if not answers.rpc:
-        answers = replace(answers, rpc=(click.prompt("URL of its RPC provider"),))
+        answers = replace(answers, rpc=(click.prompt("URL of its RPC provider", err=True),))
     if not (answers.treasury or answers.xpub):
-        answers = replace(answers, treasury=click.prompt("Treasury: an address of your own wallet"))
+        answers = replace(answers, treasury=click.prompt("Treasury: an address of your own wallet", err=True))
     return answers
 
 

@@ -35,14 +35,14 @@ def resume(config_path: Path, is_sure: bool, is_json: bool) -> None:
             elif not is_sure and sys.stdin.isatty():
                 click.confirm("Are these dealt with? Let outflows go on?", abort=True)
         if shown:
-            database.write(_acknowledge, catalogue, shown)
+            database.write(acknowledge, catalogue, shown)
         if is_json:
             print_json([outflows.pause_view(record) for record in shown])
         elif shown:
             click.echo("Acknowledged: outflows go on.")
 
 
-def _acknowledge(tx: Tx, catalogue: Catalogue, shown: Sequence[PauseRecord]) -> None:
+def acknowledge(tx: Tx, catalogue: Catalogue, shown: Sequence[PauseRecord]) -> None:
     """Acknowledge what was shown; a pause that came meanwhile must be seen first."""
     if outgoing.pauses(tx) != list(shown):
         raise Failure(ExitCode.PROBLEM, "Meanwhile something else was paused; nothing is acknowledged. Run it again.")
