@@ -26,7 +26,7 @@ MEANING = {
     ExitCode.UNAVAILABLE: "no daemon answers",
     ExitCode.EXISTS: "init would have to overwrite something",
     ExitCode.IO: "a file cannot be read or written, or the disk is full",
-    ExitCode.BUSY: "another daemon runs on this data, or holds the database",
+    ExitCode.BUSY: "another process has the data, the database or the port",
     ExitCode.CONFIG: "the config is wrong, or contradicts the database",
 }
 

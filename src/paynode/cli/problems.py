@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL
 from typing import IO, Any
 
 import apsw
@@ -13,6 +14,9 @@ from paynode.domain.errors import Rejected
 from paynode.operations.startup import StartupProblem
 from paynode.store.database import DatabaseProblem
 from paynode.store.lock import AlreadyRunning
+
+EXPECTED = (ConfigMistakes, StartupProblem, DatabaseProblem, AlreadyRunning, Rejected, apsw.Error)
+LISTEN_ERRORS = (EADDRINUSE, EADDRNOTAVAIL, EACCES)
 
 
 class Failure(click.ClickException):
@@ -31,30 +35,51 @@ def told() -> Iterator[None]:
     """Turn the problems that people can do something about into a `Failure`."""
     try:
         yield
-    except ConfigMistakes as mistakes:
-        count = len(mistakes.mistakes)
-        heading = "one mistake" if count == 1 else f"{count} mistakes"
-        lines = "\n".join(f"  {mistake}" for mistake in mistakes.mistakes)
-        raise Failure(ExitCode.CONFIG, f"{heading} in the config:\n{lines}") from None
-    except StartupProblem as problem:
-        raise Failure(ExitCode.CONFIG, str(problem)) from None
-    except DatabaseProblem as problem:
-        raise Failure(ExitCode.DATABASE, str(problem)) from None
-    except AlreadyRunning as running:
-        raise Failure(ExitCode.BUSY, _already_running(running)) from None
-    except Rejected as rejected:
-        raise Failure(ExitCode.PROBLEM, rejected.detail) from None
-    except apsw.BusyError:
-        text = (
-            "Another process holds the database. Try again; if it stays so, look for a second paynode or a backup tool."
-        )
-        raise Failure(ExitCode.BUSY, text) from None
-    except (apsw.FullError, apsw.IOError, apsw.ReadOnlyError) as problem:
-        text = f"The database cannot be written ({problem}). Look for space on its disk, and at its owner and mode."
-        raise Failure(ExitCode.IO, text) from None
-    except OSError as problem:
-        place = f"{problem.filename}: " if problem.filename else ""
-        raise Failure(ExitCode.IO, f"{place}{problem.strerror}.") from None
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        raise Failure(ExitCode.IO, f"{place}{error.strerror}.") from None
+    except (*EXPECTED, ExceptionGroup) as error:
+        failure = _failure(_innermost(error))
+        if failure is None:
+            raise
+        raise failure from None
+
+
+def _innermost(error: Exception) -> Exception:
+    """The one exception in trio's groups of one; the group itself if there are several."""
+    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
+
+
+def _failure(error: Exception) -> Failure | None:
+    """How to tell an expected error; None: it is a bug."""
+    match error:
+        case ConfigMistakes():
+            count = len(error.mistakes)
+            heading = "one mistake" if count == 1 else f"{count} mistakes"
+            lines = "\n".join(f"  {mistake}" for mistake in error.mistakes)
+            return Failure(ExitCode.CONFIG, f"{heading} in the config:\n{lines}")
+        case StartupProblem():
+            return Failure(ExitCode.CONFIG, str(error))
+        case DatabaseProblem():
+            return Failure(ExitCode.DATABASE, str(error))
+        case AlreadyRunning():
+            return Failure(ExitCode.BUSY, _already_running(error))
+        case Rejected():
+            return Failure(ExitCode.PROBLEM, error.detail)
+        case apsw.BusyError():
+            text = (
+                "Another process holds the database. Try again; if it stays so, look for a second paynode or a backup."
+            )
+            return Failure(ExitCode.BUSY, text)
+        case apsw.FullError() | apsw.IOError() | apsw.ReadOnlyError():
+            text = f"The database cannot be written ({error}). Look for space on its disk, and at its owner and mode."
+            return Failure(ExitCode.IO, text)
+        case OSError(errno=errno) if errno in LISTEN_ERRORS:  # others, out of a service, are bugs
+            text = f"An address of node.listen cannot be had: {error.strerror}. Stop what has it, or name another."
+            return Failure(ExitCode.BUSY, text)
+    return None
 
 
 def _already_running(running: AlreadyRunning) -> str:
