@@ -170,7 +170,7 @@ class Node:
             assert by_id.setdefault(body["id"], body) == body, "one event id, one body"
         found = list(by_id.values())
         if invoice is not None:
-            found = [event for event in found if event["data"]["object"]["id"] == invoice["id"]]
+            found = [event for event in found if event["data"]["object"].get("id") == invoice["id"]]
             found.sort(key=lambda event: event["sequence"])
         return found
 
@@ -188,10 +188,13 @@ async def node(
     rpc: str | None = None,
     confirmations: int = 3,
     more: str = "",
-    is_started: bool = True,
+    gas_units: int = 10**18,
     env: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Node]:
-    """A node on the lab's chain, called `eth`, with these tokens (contract and decimals by symbol), each worth a dollar."""
+    """A node on the lab's chain, called `eth`, with these tokens (contract and decimals by symbol), each worth 1 USD.
+
+    Its gas station gets `gas_units` of the native coin.
+    """
     port = await _free_port()
     listed = "\n".join(
         f'tokens.{symbol} = {{ contract = "{token.address}", decimals = {decimals}, stable = true }}'
@@ -234,11 +237,11 @@ allow = {receiver.allow}
     assert printed is not None, "init prints the first key"
     running.key = printed[0]
     try:
-        if is_started:
-            await lab.set_balance(gas_address(), 10**18)
-            await running.start()
-            endpoint = await running.post("/v1/webhook_endpoints", {"url": receiver.url("/hooks"), "events": ["*"]})
-            running.secret = endpoint["secret"]
+        if gas_units:
+            await lab.send_native(gas_address(), gas_units)
+        await running.start()
+        endpoint = await running.post("/v1/webhook_endpoints", {"url": receiver.url("/hooks"), "events": ["*"]})
+        running.secret = endpoint["secret"]
         yield running
         if running.is_running:
             assert running.stop() == 0, running.log[-3000:]
