@@ -1,5 +1,6 @@
 """`paynode run` with the real daemon, on a simulated chain."""
 
+import signal
 import socket
 import subprocess
 import sys
@@ -7,11 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.cli.commands import make_sim_node, paynode, process_environ
+from tests.cli.commands import FOREIGN_TREASURY, PHRASE, make_sim_node, paynode, process_environ, worked
 
 from paynode.cli.exit_codes import ExitCode
 
 START_SECONDS_MAX = 30
+CANARY_KEY = "canarykey7531"
 
 
 def free_address() -> str:
@@ -27,14 +29,14 @@ def make_node(folder: Path, address: str) -> None:
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[tuple[subprocess.Popen[str], socket.socket]]:
+def running(folder: Path, **environ: str) -> Iterator[tuple[subprocess.Popen[str], socket.socket]]:
     """A daemon that has said READY, and the socket on which systemd would hear more of it."""
     command = [sys.executable, "-m", "paynode", "run", "-c", str(folder / "paynode.toml")]
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
         systemd.bind(str(folder / "notify"))
         systemd.settimeout(START_SECONDS_MAX)
-        environ = process_environ({"NOTIFY_SOCKET": str(folder / "notify")})
-        with subprocess.Popen(command, env=environ, stderr=subprocess.PIPE, text=True) as daemon:
+        whole = process_environ({**environ, "NOTIFY_SOCKET": str(folder / "notify")})
+        with subprocess.Popen(command, env=whole, cwd=folder, stderr=subprocess.PIPE, text=True) as daemon:
             try:
                 assert systemd.recv(1000).startswith(b"READY=1\n")
                 yield daemon, systemd
@@ -83,3 +85,37 @@ def test_a_database_that_is_gone_is_never_made_anew(tmp_path: Path) -> None:
     assert "paynode init" in done.stderr
     assert "Traceback" not in done.stderr
     assert not database.exists()
+
+
+def test_a_hot_node_that_is_aborted_at_debug_level_leaves_no_secret_behind(tmp_path: Path) -> None:
+    """A known phrase, a provider's key from the environment, a URL that fails; then grep all that is left."""
+    (tmp_path / "mnemonic").touch(mode=0o600)
+    (tmp_path / "mnemonic").write_text(PHRASE)
+    (tmp_path / "paynode.toml").write_text(f"""
+[node]
+mode = "test"
+data_dir = "data"
+listen = ["{free_address()}"]
+[networks.sepolia]
+rpc = ["http://127.0.0.1:1/v2/{{credential:rpc_key}}"]
+treasury = "{FOREIGN_TREASURY}"
+""")
+    secrets = {"PAYNODE_CREDENTIAL_RPC_KEY": CANARY_KEY}
+    worked(paynode(tmp_path, "init", **secrets))
+    with running(tmp_path, PAYNODE_LOG="debug", **secrets) as (daemon, systemd):
+        while b"WATCHDOG=1" not in systemd.recv(1000):
+            pass
+        assert daemon.stderr is not None
+        logged = ""
+        for line in daemon.stderr:
+            logged += line
+            if "network_degraded" in line:
+                break
+        daemon.send_signal(signal.SIGABRT)
+        assert daemon.wait(timeout=START_SECONDS_MAX) == -signal.SIGABRT
+        logged += daemon.stderr.read()
+    left = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file() and path.name != "mnemonic")
+    assert "127.0.0.1:1: eth_" in logged
+    for canary in (PHRASE.split()[-1], CANARY_KEY):
+        assert canary not in logged
+        assert canary.encode() not in left

@@ -28,7 +28,9 @@ class Progress:
 
     def late(self) -> tuple[str, ...]:
         """The loops that did not come round within their patience, in the order they were named."""
-        return tuple(loop for loop, patience in self._patience_by_loop.items() if self._silence_seconds(loop) > patience)
+        return tuple(
+            loop for loop, patience in self._patience_by_loop.items() if self._silence_seconds(loop) > patience
+        )
 
     def report(self) -> Mapping[str, str]:
         """By loop: "ok", or for how long it has not come round, for people."""
