@@ -209,6 +209,20 @@ async def test_money_from_before_an_address_was_ours_stays_disputed_and_is_never
         assert seen.checkpoint == seen.head
 
 
+async def test_a_search_for_one_address_credits_no_other_with_money_from_below_its_floor() -> None:
+    async with scene() as s:
+        (a,) = await s.shop()
+        newcomer = our_address(99)
+        await s.lab.transfer(s.usdt, newcomer, 5)
+        await s.lab.transfer(s.usdt, a, 6)
+        await s.lab.mine(3)
+        s.keeper.watch(newcomer, [USDT], floor=await s.chain.head_number())
+        await s.lab.transfer(s.usdt, newcomer, 7)
+        seen = await s.tick()
+        assert {(row.address, row.units) for row in seen.rows} == {(a, 6), (newcomer, 7)}
+        assert seen.disputes.keys() == {Pair(newcomer, USDT)}
+
+
 @pytest.mark.parametrize("paid", [100, 10**30])
 async def test_a_token_that_takes_a_fee_on_the_way_confirms_nothing_and_delays_nobody(paid: int) -> None:
     async with scene() as s:
@@ -239,3 +253,21 @@ async def test_a_token_that_will_not_tell_a_balance_disputes_that_pair_only() ->
         await s.lab.invoke(awkward, "setWay", a, 0)
         await s.settle()
         assert s.keeper.confirmed_units(a, "lab_awkward") == 5
+
+
+async def test_tokens_that_leave_without_us_are_booked_as_gone() -> None:
+    async with scene() as s:
+        (a,) = await s.shop()
+        await s.lab.transfer(s.usdt, a, 5)
+        await s.tick()
+        await s.lab.rpc("anvil_impersonateAccount", a)
+        await s.lab.set_balance(a, 10**18)
+        await s.lab.transfer(s.usdt, s.lab.faucet, 5, sender=a, gas=100_000)
+        await s.tick()
+        await s.settle()
+        assert [(row.kind, row.source) for row in s.rows(a, USDT)] == [
+            (RowKind.IN, RowSource.LOG),
+            (RowKind.OUT, RowSource.LOG),
+        ]
+        assert Pair(a, USDT) not in s.keeper.disputes
+        assert s.keeper.confirmed_units(a, USDT) == 0

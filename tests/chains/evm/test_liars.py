@@ -90,7 +90,7 @@ async def test_a_deposit_is_not_confirmed_before_the_other_provider_has_it() -> 
 
 async def test_a_forged_log_is_refused_by_the_other_provider_and_the_network_holds() -> None:
     async with scene(providers=2) as s:
-        a, b = await s.shop(2)
+        a, b, c = await s.shop(3)
         receipt = await s.lab.transfer(s.usdt, b, 5_000_001)
 
         def forged(call: Call, answer: Call) -> Call:
@@ -109,14 +109,18 @@ async def test_a_forged_log_is_refused_by_the_other_provider_and_the_network_hol
         s.liars[0].twist = forged
         await s.tick()
         assert [row.tx_hash for row in s.rows(a, USDT)] == [receipt["transactionHash"]]
+        await s.lab.transfer(s.usdt, c, 7)
+        await s.settle()
         await s.settle()
         assert s.keeper.hold is not None
+        assert s.keeper.confirmed_units(c, USDT) == 0
         assert s.keeper.confirmed_units(a, USDT) == 0
         s.liars[0].twist = honest
         await s.settle(2)
         assert s.keeper.confirmed_units(a, USDT) == 0
         assert s.keeper.disputes.keys() == {Pair(a, USDT)}
         assert s.keeper.confirmed_units(b, USDT) == 5_000_001
+        assert s.keeper.confirmed_units(c, USDT) == 7
 
 
 async def test_two_providers_on_different_blocks_confirm_nothing() -> None:
@@ -242,6 +246,23 @@ async def test_an_error_anywhere_stores_nothing_and_the_next_tick_heals(method: 
         await s.settle()
         assert s.keeper.confirmed_units(a, USDT) == 5
         assert s.keeper.confirmed_units(b, NATIVE) == 6
+
+
+async def test_an_old_dispute_is_read_again_by_the_hour_and_costs_no_calls_between() -> None:
+    async with scene(providers=1) as s:
+        issued = await s.lab.deploy("Issued")
+        (a,) = await s.shop(methods=[s.list_token("issued", issued)])
+        await s.lab.invoke(issued, "rebase", a, 5)
+        await s.tick()
+        counts = []
+        for seconds in (10, 7200, 60, 3600):
+            await s.lab.rpc("evm_increaseTime", seconds)
+            await s.lab.mine()
+            s.liars[0].forget()
+            await s.tick()
+            counts.append(s.liars[0].methods.count("eth_getLogs"))
+        assert [count > 0 for count in counts] == [True, True, False, True]
+        assert s.keeper.disputes.keys() == {Pair(a, "lab_issued")}
 
 
 async def test_thousands_of_addresses_are_asked_for_a_thousand_at_a_time() -> None:

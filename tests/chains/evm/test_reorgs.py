@@ -1,5 +1,6 @@
 """Reorganisations and doubtful views: rows go void by their own block, and nothing is credited twice."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ from tests.chains.evm.scene import DEPTH, NATIVE, USDT, Scene, scene
 from tests.lab.stub import result
 
 from paynode.chains.base import DeepReorg, Unavailable
+from paynode.chains.evm import adapter
 from paynode.domain.chain import Pair
 
 
@@ -126,6 +128,19 @@ async def test_a_provider_that_is_behind_is_passed_over() -> None:
         assert [row.units for row in seen.rows] == [5]
 
 
+async def test_a_provider_whose_head_stands_still_is_left_for_one_that_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(adapter, "STUCK_SECONDS", -1)
+    async with scene(providers=2) as s:
+        (a,) = await s.shop()
+        frozen = await s.lab.block()
+        await s.lab.transfer(s.usdt, a, 5)
+        await s.lab.mine(4)
+        s.liars[0].twist = lambda call, answer: result(call, frozen) if call["params"][:1] == ["latest"] else answer
+        await s.tick()  # the same head as when the address was shown
+        assert s.pool.all[0].is_resting
+        assert [row.units for row in (await s.tick()).rows] == [5]
+
+
 async def test_a_reorg_below_the_horizon_stops_the_network() -> None:
     async with scene() as s:
         s.keeper.horizon = 5
@@ -233,3 +248,23 @@ async def test_an_old_fork_in_the_log_index_brings_no_row() -> None:
         await s.tick()
         await s.settle()
         assert s.keeper.confirmed_units(a, USDT) == 5
+
+
+async def test_a_row_of_another_fork_that_no_look_can_tell_goes_void_before_it_is_confirmed() -> None:
+    async with scene(providers=2) as s:
+        (a,) = await s.shop()
+        await s.lab.transfer(s.usdt, a, 5)
+        await s.tick()
+        await s.settle(1)
+        # As two backends on two forks would have left it; the horizon is too near for the look to ask.
+        (row,) = s.keeper.standing
+        s.keeper.rows[1] = replace(row, block=replace(row.block, hash="0x" + "ab" * 32))
+        s.keeper.horizon = 1
+        for _ in range(DEPTH):
+            await s.lab.mine()
+            await s.tick()
+        assert s.keeper.void == {1}
+        assert s.keeper.hold is None
+        await s.settle(2)
+        (row,) = s.keeper.confirmed(a, USDT)
+        assert row.units == 5

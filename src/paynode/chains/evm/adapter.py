@@ -7,6 +7,8 @@ does the network stop.
 
 from collections.abc import Sequence
 
+import trio
+
 from paynode.chains.base import DeepReorg, Fees, Outgoing, PlannedTx, SignedTx, TxStatus, Unavailable
 from paynode.chains.evm import sending
 from paynode.chains.evm.look import Looker, WrongContext
@@ -16,8 +18,11 @@ from paynode.chains.evm.watchlist import Watchlist
 from paynode.chains.evm.wire import Quantity, parse_address
 from paynode.chains.jsonrpc import ProviderFailed
 from paynode.chains.rpc import Provider, RpcPool
-from paynode.domain.chain import Books, Observation
+from paynode.domain.chain import BlockRef, Books, Observation
 from paynode.domain.money import Asset
+
+STUCK_SECONDS = 60  # five blocks of the slowest chain we know
+STUCK_BLOCKS = 2  # providers of one chain are often a block or two apart
 
 
 class EvmChain:
@@ -32,6 +37,7 @@ class EvmChain:
         self._looker = Looker(chain_id)
         self._log_ranges = {provider.name: LogRange() for provider in pool.all}
         self._memory = Memory()
+        self._head_since: tuple[str, float] | None = None  # the newest head's hash, and when it was first seen
         self._sending = sending.Sending(chain_id, pool)
 
     @property
@@ -77,7 +83,9 @@ class EvmChain:
                 memory=self._memory,
             )
             try:
-                return await tick.observe()
+                seen = await tick.observe()
+                await self._doubt_a_stuck_head(primary, second, seen.head)
+                return seen
             except DeepReorg as error:
                 deep = error
             except WrongContext as failure:
@@ -89,6 +97,20 @@ class EvmChain:
             raise deep
         raise Unavailable("; ".join([*map(str, failures), *([str(deep)] if deep else [])]))
 
+    async def _doubt_a_stuck_head(self, primary: Provider, second: Provider | None, head: BlockRef) -> None:
+        """Let `primary` rest if its head has stood still for long while another provider's went on."""
+        now = trio.current_time()
+        if self._head_since is None or self._head_since[0] != head.hash:
+            self._head_since = (head.hash, now)
+        elif second is not None and now - self._head_since[1] > STUCK_SECONDS:
+            self._head_since = (head.hash, now)
+            try:
+                ahead = (await self._reads(second).head()).ref.number - head.number
+            except ProviderFailed:
+                return
+            if ahead > STUCK_BLOCKS:
+                primary.degrade(f"its head stands still, {ahead} blocks behind {second.name}")
+
     async def balance_units(self, asset: Asset, address: str) -> int:
         provider = self._pool.first
         if asset.contract is not None:
@@ -96,11 +118,17 @@ class EvmChain:
         return int(await provider.call("eth_getBalance", [address, "latest"], Quantity), 16)
 
     async def pending_nonce(self, sender: str) -> int:
-        """The highest that a healthy provider counts: each knows its own mempool only."""
-        counts = [
-            int(await provider.call("eth_getTransactionCount", [sender, "pending"], Quantity), 16)
-            for provider in self._pool.providers() or (self._pool.first,)
-        ]
+        """The highest that a provider counts: each knows its own mempool only."""
+        counts: list[int] = []
+        failures: list[str] = []
+        for provider in self._pool.providers() or (self._pool.first,):
+            try:
+                answer = await provider.call("eth_getTransactionCount", [sender, "pending"], Quantity)
+                counts.append(int(answer, 16))
+            except ProviderFailed as failure:
+                failures.append(str(failure))
+        if not counts:
+            raise Unavailable("; ".join(failures))
         return max(counts)
 
     async def fees(self, asset: Asset, sender: str, recipient: str) -> Fees:
