@@ -1,0 +1,157 @@
+"""The pages of the documentation against the code: whatever people can meet is named there, and nothing that is not."""
+
+import re
+import shlex
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from standardwebhooks.webhooks import WebhookVerificationError
+
+from paynode.api import app, simulation
+from paynode.cli import COMMANDS
+from paynode.cli.exit_codes import MEANING, ExitCode
+from paynode.domain import signing
+from paynode.domain.delivery import STANDARD
+from paynode.domain.durations import format_duration
+from paynode.domain.events import EventType
+from paynode.domain.scopes import NODE_SCOPES, STORE_SCOPES
+from paynode.domain.sweep import Wait
+
+ROOT = Path(__file__).parent.parent
+FOLDER = ROOT / "src" / "paynode" / "docs"
+README = ROOT / "README.md"
+PAGES = sorted(FOLDER.glob("*.md"))
+SOURCES = sorted((ROOT / "src").rglob("*.py")) + sorted((ROOT / "src").rglob("*.sql"))
+TESTS = [path for path in sorted((ROOT / "tests").rglob("*.py")) if "node_modules" not in path.parts]
+
+ROUTES = {
+    route.name.replace("<", "{").replace(">", "}"): route
+    for table in (*app.TABLES, simulation.routes)
+    for route in table.all
+}
+
+
+def page(name: str) -> str:
+    return (FOLDER / f"{name}.md").read_text()
+
+
+def code_words(text: str) -> set[str]:
+    """What stands in backticks."""
+    return set(re.findall(r"`([^`\n]+)`", text))
+
+
+def first_cells(text: str) -> set[str]:
+    """The code words in the first column of every table."""
+    return {word for line in text.splitlines() if line.startswith("| `") for word in code_words(line.split(" | ")[0])}
+
+
+def anchors(text: str) -> set[str]:
+    """The anchors that headings get on the usual sites."""
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_every_event_is_explained_to_receivers_and_no_other() -> None:
+    assert first_cells(page("webhooks")) == set(EventType)
+
+
+def test_every_scope_is_explained() -> None:
+    assert {word for word in first_cells(page("api")) if ":" in word} == STORE_SCOPES | NODE_SCOPES
+
+
+def test_every_route_is_listed_with_its_scope_and_no_other() -> None:
+    rows = re.findall(r"^\| `([A-Z]+ /[^`]+)` \| `?([a-z_:]+)`? \|", page("api"), re.MULTILINE)
+    assert dict(rows) == {name: route.scope or "public" for name, route in ROUTES.items()}
+    assert len(rows) == len(ROUTES)
+
+
+def test_every_error_code_has_a_remedy() -> None:
+    source = "".join(path.read_text() for path in SOURCES)
+    raised = set(re.findall(r'(?:Conflict|Refusal|refused)\(\s*(?:\d+,\s*)?"([a-z_]+)"', source))
+    raised |= set(re.findall(r'super\(\).__init__\("([a-z_]+)"', (ROOT / "src/paynode/domain/errors.py").read_text()))
+    assert {"nothing_final", "unauthorized", "internal_error", "not_found"} <= raised
+    assert raised - code_words(page("api")) == set()
+
+
+def test_every_exit_code_is_explained_in_the_same_words() -> None:
+    rows = re.findall(r"^\| (\d+) \| (.+) \|$", page("operations"), re.MULTILINE)
+    assert {ExitCode(int(code)): meaning for code, meaning in rows} == MEANING
+
+
+def test_every_command_is_explained() -> None:
+    assert {f"paynode {name}" for name in COMMANDS} == {
+        word for word in first_cells(page("operations")) if word.startswith("paynode ")
+    }
+
+
+def test_every_reason_to_wait_is_explained() -> None:
+    assert set(Wait) - first_cells(page("operations")) == set()
+
+
+def test_every_promise_is_there_once_and_every_cited_one_is_a_promise() -> None:
+    promised = re.findall(r"^- \*\*I(\d+) ", page("promises"), re.MULTILINE)
+    assert promised == [str(number) for number in range(1, 33)]
+    cited = {number for path in [*SOURCES, *TESTS] for number in re.findall(r"\bI(\d{1,2})\b", path.read_text())}
+    assert cited - set(promised) == set()
+
+
+def test_every_promise_says_whether_it_is_kept() -> None:
+    promises = re.split(r"^- ", page("promises").split("\n## Money in\n")[1], flags=re.MULTILINE)[1:]
+    assert [text for text in promises if not re.search(r"\*(Kept|In part|Later|later)[.:,]?\*", text)] == []
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_every_file_that_a_page_names_exists(path: Path) -> None:
+    named = {word for word in code_words(path.read_text()) if word.startswith(("src/", "tests/", "packaging/"))}
+    assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
+
+
+@pytest.mark.parametrize("path", [README, *PAGES], ids=lambda path: path.stem)
+def test_every_link_leads_somewhere(path: Path) -> None:
+    broken = []
+    for link in re.findall(r"\]\(([^)\s]+)\)", path.read_text()):
+        if link.startswith("https://"):
+            continue
+        name, _, anchor = link.partition("#")
+        target = path.parent / name if name else path
+        if not target.exists() or (anchor and anchor not in anchors(target.read_text())):
+            broken.append(link)
+    assert broken == []
+
+
+def test_every_page_is_linked_from_the_readme() -> None:
+    assert [path.name for path in PAGES if f"docs/{path.name})" not in README.read_text()] == []
+
+
+def test_the_readme_has_two_set_up_commands_of_files_that_exist() -> None:
+    blocks = re.findall(r"^```sh\n(.*?)^```", README.read_text(), re.MULTILINE | re.DOTALL)
+    assert blocks == ["packaging/setup && .venv/bin/paynode demo\n", "tests/run\n"]
+    scripts = {word for block in blocks for word in shlex.split(block) if word.startswith(("packaging/", "tests/"))}
+    assert [name for name in sorted(scripts) if not (ROOT / name).stat().st_mode & 0o100] == []
+    assert "demo" in COMMANDS
+
+
+def test_the_retry_schedule_is_the_codes() -> None:
+    (waits,) = re.findall(r"^\| Wait before it \| (.+) \|$", page("webhooks"), re.MULTILINE)
+    assert waits.split(" | ") == [format_duration(wait) for wait in STANDARD.waits]
+
+
+def verifiers() -> list[str]:
+    return re.findall(r"^```python\n(.*?)^```", page("webhooks"), re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("source", verifiers(), ids=["with a library", "by hand"])
+def test_a_receiver_written_from_the_page_believes_our_signature_and_no_other(source: str) -> None:
+    written: dict[str, Any] = {}
+    exec(compile(source, "webhooks.md", "exec"), written)
+    verified = written["verified"]
+    secret, body = signing.Secret.from_key(bytes(range(32))), b'{"id": "evt_1", "type": "invoice.paid"}'
+    headers = signing.headers([secret], "evt_1", datetime.now(UTC), body)
+    stale = signing.headers([secret], "evt_1", datetime(2020, 1, 1, tzinfo=UTC), body)
+    assert verified(secret.reveal(), headers, body)["type"] == "invoice.paid"
+    with pytest.raises((ValueError, WebhookVerificationError)):
+        verified(secret.reveal(), headers, body.replace(b"paid", b"lost"))
+    with pytest.raises((ValueError, WebhookVerificationError)):
+        verified(secret.reveal(), stale, body)
