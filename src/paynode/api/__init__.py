@@ -1,0 +1,1 @@
+"""The merchants' HTTP API, the payers' public checkout data, and the server that carries both."""

@@ -1,0 +1,152 @@
+"""The API as one ASGI app: routes behind the gate, and the one place where errors become status codes."""
+
+import traceback
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any
+
+import structlog
+from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, Scope
+from quart import Response, g, request
+from quart_trio import QuartTrio
+from werkzeug.exceptions import HTTPException
+
+from paynode.api import (
+    balances,
+    body,
+    checkout,
+    deliveries,
+    deposits,
+    events,
+    invoices,
+    networks,
+    node_state,
+    payment_methods,
+    simulation,
+    stores,
+    sweeps,
+    webhook_endpoints,
+)
+from paynode.api.gate import Gate
+from paynode.api.node import ApiNode
+from paynode.api.problems import CONTENT_TYPE, INTERNAL_DETAIL, problem
+from paynode.api.refusals import Refusal
+from paynode.api.routes import Routes
+from paynode.domain.errors import Conflict, FieldProblem, Invalid, NotFound, RateUnavailable, Rejected
+from paynode.store.ids import new_id
+
+TABLES: tuple[Routes, ...] = (
+    invoices.routes,
+    checkout.routes,
+    deposits.routes,
+    events.routes,
+    balances.routes,
+    sweeps.routes,
+    webhook_endpoints.routes,
+    deliveries.routes,
+    payment_methods.routes,
+    stores.routes,
+    networks.routes,
+    node_state.routes,
+)
+BODY_SECONDS = 10  # for all of a body: 64 KiB in that time is slower than any phone
+RATE_RETRY_SECONDS = 30
+NOWHERE = "/*"  # a path that no route has
+SECURITY_HEADERS: Mapping[str, str] = {
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+}
+
+Asgi = Callable[[Scope, ASGIReceiveCallable, ASGISendCallable], Coroutine[Any, Any, None]]
+
+log = structlog.get_logger()
+
+
+def create_app(node: ApiNode) -> QuartTrio:
+    """The app that serves `node`."""
+    app = QuartTrio("paynode", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = body.BYTES_MAX
+    app.config["BODY_TIMEOUT"] = BODY_SECONDS
+
+    def request_id() -> str:
+        if "request_id" not in g:
+            g.request_id = new_id("req", node.clock())
+        return str(g.request_id)
+
+    def refused(
+        status: int,
+        code: str,
+        detail: str,
+        headers: Mapping[str, str] | None = None,
+        fields: Sequence[FieldProblem] = (),
+    ) -> Response:
+        path = request.scope["raw_path"].decode("ascii", "replace")
+        content = problem(status, code, detail, instance=path, request_id=request_id(), fields=fields)
+        return Response(content, status, dict(headers or {}), content_type=CONTENT_TYPE)
+
+    @app.errorhandler(Rejected)
+    async def rejected(error: Rejected) -> Response:
+        match error:
+            case Invalid():
+                return refused(422, error.code, error.detail, fields=error.problems)
+            case NotFound():
+                return refused(404, error.code, error.detail)
+            case Conflict():
+                return refused(409, error.code, error.detail)
+            case RateUnavailable():
+                return refused(503, error.code, error.detail, {"Retry-After": str(RATE_RETRY_SECONDS)})
+            case _:
+                raise AssertionError(f"{type(error).__name__} has no status")
+
+    @app.errorhandler(Refusal)
+    async def not_admitted(error: Refusal) -> Response:
+        return refused(error.status, error.code, error.detail, error.headers)
+
+    @app.errorhandler(HTTPException)
+    async def not_http(error: HTTPException) -> Response:
+        status = error.code or 500
+        kept = {name: value for name, value in error.get_headers() if name == "Allow"}
+        code, detail = _HTTP_PROBLEMS.get(status, ("malformed_request", "The request cannot be understood."))
+        return refused(status, code, detail, kept)
+
+    @app.errorhandler(Exception)
+    async def broken(error: Exception) -> Response:
+        log.error(
+            "request_failed",
+            request_id=request_id(),
+            method=request.method,
+            route=None if request.url_rule is None else request.url_rule.rule,
+            traceback="".join(traceback.format_exception(error)),
+        )
+        return refused(500, "internal_error", INTERNAL_DETAIL)
+
+    @app.after_request
+    async def finished(response: Response) -> Response:
+        response.headers.update(SECURITY_HEADERS)
+        response.headers["X-Request-Id"] = request_id()
+        return response
+
+    Gate(node).mount(app, TABLES if node.simulation is None else (*TABLES, simulation.routes))
+    # mypy cannot see that Flask's and Quart's way to wrap an app is to assign this method.
+    app.asgi_app = _only_paths(app.asgi_app)  # type: ignore[assignment]
+    return app
+
+
+_HTTP_PROBLEMS: Mapping[int, tuple[str, str]] = {
+    404: ("not_found", "There is nothing at this path."),
+    405: ("method_not_allowed", "This path does not take this method; see the Allow header."),
+    408: ("request_timeout", f"The body did not arrive within {BODY_SECONDS} seconds."),
+    413: ("request_too_large", f"A body has at most {body.BYTES_MAX // 1024} KiB."),
+}
+
+
+def _only_paths(app: Asgi) -> Asgi:
+    """`app`, spared targets that are no plain paths: Quart stumbles on `*` and URLs, and takes `//a` for `/a`."""
+
+    async def served(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        if scope["type"] == "http" and (not scope["path"].startswith("/") or scope["path"].startswith("//")):
+            scope["path"] = NOWHERE
+        await app(scope, receive, send)
+
+    return served

@@ -1,0 +1,181 @@
+"""Request bodies: strict JSON, read exactly, and checked against a form field by field.
+
+What other parsers shrug at is refused, since two readers that disagree about a body are a hole: duplicate keys, NUL,
+lone surrogates, NaN, deep nesting. Numbers are never binary floats.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, NoReturn, TypeVar
+
+import msgspec
+
+from paynode.api.refusals import Refusal, malformed
+from paynode.domain.errors import FieldProblem, Invalid
+from paynode.outbound import Refused, Target
+
+BYTES_MAX = 64 * 1024
+DEPTH_MAX = 32
+INTEGER_DIGITS_MAX = 18  # fits 64 bits; a longer one is a `Number`, as written
+
+# Strings, whole even if unterminated, and brackets outside of them. Possessive, so that no input is read twice.
+_STRING_OR_BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
+_OPENING, _CLOSING = frozenset({b"[", b"{"}), frozenset({b"]", b"}"})
+
+
+class Written:
+    """A value as the caller wrote it; its kind says what of it is certain."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
+class Number(Written):
+    """A JSON number, or a string that should be one. Not judged yet."""
+
+
+class WebUrl(Written):
+    """An http(s) URL without user name, blanks or control characters: safe to show as a link."""
+
+
+class Form(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """What a request's body may say; fields with a default may be left out."""
+
+
+class Nothing(Form, frozen=True):
+    """A body without fields."""
+
+
+F = TypeVar("F", bound=Form)
+
+
+def read_form(form: type[F], content_type: str, raw: bytes) -> F:
+    """The request body as `form`; an empty one counts as `{}`.
+
+    Raises:
+        Refusal: it is not JSON as we take it.
+        Invalid: fields are missing, unknown or not of their type; names all of them.
+    """
+    value = _parse(content_type, raw) if raw else {}
+    if not isinstance(value, dict):
+        raise Invalid.field("", "not_an_object", "The body is to be a JSON object.")
+    problems: list[FieldProblem] = []
+    read: dict[str, Any] = {}
+    fields = _fields(form)
+    for name in value:
+        if name not in fields:
+            problems.append(FieldProblem(pointer(name), "unknown_field", f"There is no field {shown(name)} here."))
+    for name, field in fields.items():
+        if name not in value:
+            if field.required:
+                problems.append(FieldProblem(pointer(name), "required", "This field is required."))
+            continue
+        try:
+            read[name] = msgspec.convert(value[name], field.type, dec_hook=_convert_ours)
+        except msgspec.ValidationError as error:
+            problems.append(FieldProblem(pointer(name), "invalid_value", f"{error}."))
+    if problems:
+        raise Invalid(problems)
+    return form(**read)
+
+
+@cache
+def _fields(form: type[Form]) -> Mapping[str, msgspec.structs.FieldInfo]:
+    """The form's fields by name; reckoned once, since that costs more than all else here."""
+    return {field.encode_name: field for field in msgspec.structs.fields(form)}
+
+
+def pointer(*steps: str | int) -> str:
+    """A JSON pointer (RFC 6901)."""
+    return "".join(f"/{str(step).replace('~', '~0').replace('/', '~1')}" for step in steps)
+
+
+def shown(name: str) -> str:
+    """A caller's own text, fit to be shown back: quoted, short, without control characters."""
+    text = "".join(character if character.isprintable() else "?" for character in name[:60])
+    return f'"{text}"' if len(name) <= 60 else f'"{text}..."'
+
+
+def _convert_ours(kind: type, value: object) -> object:
+    if isinstance(value, kind):
+        return value
+    if kind is Number:
+        if isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool)):
+            return Number(str(value))
+        raise ValueError("Expected a decimal number, best as a string")
+    assert kind is WebUrl, "forms hold no other type of ours"
+    if not isinstance(value, str):
+        raise ValueError("Expected a URL")
+    try:
+        Target.parse(value)
+    except Refused as refused:
+        raise ValueError(f"Not a URL that we take: {refused.reason}") from refused
+    return WebUrl(value)
+
+
+def _parse(content_type: str, raw: bytes) -> object:
+    if content_type.replace(" ", "").lower() not in {"application/json", "application/json;charset=utf-8"}:
+        raise Refusal(415, "unsupported_media_type", "Send JSON, with Content-Type: application/json.")
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError as error:
+        raise malformed("The body is not UTF-8.") from error
+    _check_depth(raw)
+    try:
+        value = _DECODER.decode(text)
+    except json.JSONDecodeError as error:
+        raise malformed(f"The body is not JSON: {error.msg} at character {error.pos}.") from error
+    _check_texts(value)
+    return value
+
+
+def _check_depth(raw: bytes) -> None:
+    if raw.count(b"[") + raw.count(b"{") <= DEPTH_MAX:
+        return
+    depth = 0
+    for token in _STRING_OR_BRACKET.findall(raw):
+        depth += (token in _OPENING) - (token in _CLOSING)
+        if depth > DEPTH_MAX:
+            raise malformed(f"The body is nested deeper than {DEPTH_MAX}.")
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise malformed("An object of the body has the same key twice.")
+    return found
+
+
+def _integer(text: str) -> int | Number:
+    return int(text) if len(text) <= INTEGER_DIGITS_MAX else Number(text)
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise malformed(f"{name} is not JSON.")
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_object, parse_float=Number, parse_int=_integer, parse_constant=_refuse_constant
+)
+
+
+def _check_texts(value: object) -> None:
+    match value:
+        case str():
+            if "\0" in value:
+                raise malformed("A text of the body contains NUL.")
+            try:
+                value.encode()
+            except UnicodeEncodeError as error:
+                raise malformed("A text of the body contains half of a surrogate pair.") from error
+        case dict():
+            for name, item in value.items():
+                _check_texts(name)
+                _check_texts(item)
+        case list():
+            for item in value:
+                _check_texts(item)

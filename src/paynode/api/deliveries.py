@@ -1,0 +1,46 @@
+"""Deliveries: what was sent to webhook endpoints, how it went, and sending it again."""
+
+from paynode.api.body import Nothing
+from paynode.api.lists import Query, list_answer
+from paynode.api.routes import Call, Routes, answer
+from paynode.domain.delivery import Status
+from paynode.domain.errors import NotFound
+from paynode.operations import deliveries, views
+from paynode.operations.once import Answer
+from paynode.store import outbox
+from paynode.store.database import Tx
+from paynode.store.outbox import DeliveryRecord
+
+routes = Routes()
+
+
+@routes.get("/v1/deliveries", scope="webhooks:read")
+def list_all(call: Call[Nothing], tx: Tx) -> Answer:
+    query = Query(call.query)
+    page = query.page("dlv")
+    states = query.several("state", list(Status))
+    event_id, endpoint_id = query.identifier("event", "evt"), query.identifier("endpoint", "whe")
+    query.done()
+    found, has_more = outbox.listed_deliveries(
+        tx, call.store_id, page, states=states, event_id=event_id, endpoint_id=endpoint_id
+    )
+    return list_answer((delivery_view(tx, record) for record in found), page, has_more=has_more)
+
+
+@routes.get("/v1/deliveries/<delivery_id>", scope="webhooks:read")
+def show(call: Call[Nothing], tx: Tx) -> Answer:
+    record = outbox.delivery(tx, call.path["delivery_id"])
+    if record is None or call.store_id not in {None, record.store_id}:
+        raise NotFound("delivery")
+    return answer(delivery_view(tx, record))
+
+
+@routes.post("/v1/deliveries/<delivery_id>/replay", Nothing, scope="webhooks:write")
+def replay(call: Call[Nothing], tx: Tx) -> Answer:
+    record = deliveries.replay(tx, call.path["delivery_id"], call.store_id, call.now)
+    return answer(delivery_view(tx, record))
+
+
+def delivery_view(tx: Tx, record: DeliveryRecord) -> views.View:
+    """A delivery with its endpoint's URL and its attempts."""
+    return views.delivery(record, outbox.endpoint(tx, record.endpoint_id), outbox.attempts(tx, record.id))

@@ -1,0 +1,44 @@
+"""Deposits: the transfers that came to our addresses."""
+
+from paynode.api.body import Nothing
+from paynode.api.lists import Query, list_answer
+from paynode.api.routes import Call, Routes, answer
+from paynode.domain.deposit import Stage
+from paynode.domain.errors import NotFound
+from paynode.operations import loading, views
+from paynode.operations.once import Answer
+from paynode.store import chain
+from paynode.store import deposits as rows
+from paynode.store.database import Tx
+from paynode.store.deposits import PlacedDeposit
+
+routes = Routes()
+
+
+@routes.get("/v1/deposits", scope="deposits:read")
+def list_all(call: Call[Nothing], tx: Tx) -> Answer:
+    query = Query(call.query)
+    page = query.page("dep")
+    stages = query.several("state", list(Stage))
+    invoice_id = query.identifier("invoice", "inv")
+    unattributed = query.flag("unattributed")
+    query.done()
+    found, has_more = rows.listed(
+        tx, call.store_id, page, stages=stages, invoice_id=invoice_id, unattributed=unattributed
+    )
+    return list_answer((_view(call, tx, placed) for placed in found), page, has_more=has_more)
+
+
+@routes.get("/v1/deposits/<deposit_id>", scope="deposits:read")
+def show(call: Call[Nothing], tx: Tx) -> Answer:
+    placed = rows.by_id(tx, call.path["deposit_id"])
+    if placed is None or call.store_id not in {None, placed.deposit.store_id}:
+        raise NotFound("deposit")
+    return answer(_view(call, tx, placed))
+
+
+def _view(call: Call[Nothing], tx: Tx, placed: PlacedDeposit) -> views.View:
+    record = placed.deposit
+    loaded = None if record.invoice_id is None else loading.load(tx, record.invoice_id)
+    head_number = chain.network(tx, record.network).head_number or 0
+    return views.deposit(call.node.catalogue, placed, loaded, head_number)

@@ -1,0 +1,33 @@
+"""Events: what happened, exactly as webhooks tell it."""
+
+from paynode.api.body import Nothing
+from paynode.api.lists import Query, list_answer
+from paynode.api.routes import Call, Routes, answer
+from paynode.domain.errors import NotFound
+from paynode.domain.events import EventType
+from paynode.operations import views
+from paynode.operations.once import Answer
+from paynode.store import outbox
+from paynode.store.database import Tx
+
+routes = Routes()
+
+
+@routes.get("/v1/events", scope="events:read")
+def list_all(call: Call[Nothing], tx: Tx) -> Answer:
+    query = Query(call.query)
+    page = query.page("evt")
+    types = query.several("type", list(EventType))
+    subject = query.text("subject")
+    query.done()
+    found, has_more = outbox.listed_events(tx, call.store_id, page, types=types, subject=subject)
+    return list_answer((views.event(record) for record in found), page, has_more=has_more)
+
+
+@routes.get("/v1/events/<event_id>", scope="events:read")
+def show(call: Call[Nothing], tx: Tx) -> Answer:
+    """One event. Those of the node itself are anybody's with a key: every store's endpoints were told."""
+    record = outbox.event(tx, call.path["event_id"])
+    if record is None or (call.store_id is not None and record.store_id not in {None, call.store_id}):
+        raise NotFound("event")
+    return answer(views.event(record))

@@ -1,0 +1,148 @@
+"""The one gate that every request passes: who calls, may they, how often; then the handler, in one transaction."""
+
+import hashlib
+from collections.abc import Awaitable, Callable, Iterable
+from datetime import datetime, timedelta
+from functools import partial
+
+import trio
+from quart import Response, request
+from quart_trio import QuartTrio
+from werkzeug.datastructures import MultiDict
+
+from paynode.api.body import read_form
+from paynode.api.clients import client_address
+from paynode.api.node import ApiNode
+from paynode.api.refusals import Refusal, forbidden, malformed, too_many, unauthorized
+from paynode.api.routes import Call, Route, Routes
+from paynode.api.throttle import Throttle, client_name
+from paynode.operations import once
+from paynode.operations.api_keys import find_key
+from paynode.operations.once import Answer
+from paynode.store import api_keys, idempotency
+from paynode.store.api_keys import ApiKeyRecord
+from paynode.store.database import Tx
+
+KEY_LENGTH_MAX = 255  # of an Idempotency-Key
+USE_NOTED_EVERY = timedelta(minutes=1)  # a write per request would cost more than most requests
+FAILURES_BURST, FAILURE_INTERVAL_SECONDS = 20, 3.0  # of authentication, per client
+PUBLIC_BURST, PUBLIC_INTERVAL_SECONDS = 500, 0.02  # requests without a key, per client: many payers share one
+NODE_OWNER = "node"  # who owns the idempotency keys of the node's own API keys
+
+View = Callable[..., Awaitable[Response]]
+
+
+class Gate:
+    """Admits requests to routes, and runs them."""
+
+    def __init__(self, node: ApiNode) -> None:
+        self._node = node
+        self._failures = Throttle(FAILURES_BURST, FAILURE_INTERVAL_SECONDS)
+        self._public = Throttle(PUBLIC_BURST, PUBLIC_INTERVAL_SECONDS)
+        self._simulating = trio.Lock()
+
+    def mount(self, app: QuartTrio, tables: Iterable[Routes]) -> None:
+        """Make `app` serve the routes of these tables, and no path in another spelling."""
+        app.url_map.merge_slashes = False
+        for table in tables:
+            for route in table.all:
+                app.add_url_rule(route.path, route.name, self._view(route), methods=[route.method], strict_slashes=True)
+
+    def _view(self, route: Route) -> View:
+        is_open = route.scope is None and route.method == "GET"
+
+        async def view(**path: str) -> Response:
+            now = self._node.clock()
+            key = self._admitted(route, now)
+            raw = b"" if route.method in {"GET", "DELETE"} else await _body()
+            answer = await self._run(route, key, path, raw, now)
+            response = Response(answer.body, answer.status, content_type="application/json")
+            if answer.is_replayed:
+                response.headers["Idempotent-Replayed"] = "true"
+            if is_open:
+                response.headers["Access-Control-Allow-Origin"] = "*"
+            return response
+
+        return view
+
+    def _admitted(self, route: Route, now: datetime) -> ApiKeyRecord | None:
+        """The key that opens the route; None if it is public.
+
+        A good key is served however many bad ones came from its address: behind a proxy that the config does not
+        name, everybody shares one.
+        """
+        if route.scope is None:
+            wait = self._public.take(self._client())
+            if wait:
+                raise too_many("Too many requests from this address.", wait)
+            return None
+        text = _key_text()
+        key = self._node.database.read(find_key, self._node.catalogue, text, now) if text else None
+        if key is None:
+            wait = self._failures.take(self._client())
+            raise too_many("Too many requests without a valid API key.", wait) if wait else unauthorized()
+        if key.last_used_at is None or now - key.last_used_at >= USE_NOTED_EVERY:
+            self._node.database.write(api_keys.note_use, key.id, now)
+        if route.scope not in key.scopes.split():
+            raise forbidden(route.scope)
+        return key
+
+    async def _run(
+        self, route: Route, key: ApiKeyRecord | None, path: dict[str, str], raw: bytes, now: datetime
+    ) -> Answer:
+        database = self._node.database
+        call = Call(
+            node=self._node,
+            now=now,
+            store_id=None if key is None else key.store_id,
+            path=path,
+            query=MultiDict() if route.method != "GET" else request.args,
+            form=read_form(route.form, request.headers.get("Content-Type", ""), raw),
+        )
+        if route.handler is not None and route.method == "GET":
+            return database.read(partial(route.handler, call))
+        named = None if key is None or route.method != "POST" else _named(key, raw)
+        if route.handler is not None:
+            return database.write(once.once, named, now, partial(route.handler, call))
+        assert route.action is not None, "a route has a handler or an action"
+        async with self._simulating:
+            is_new = named is None or database.read(idempotency.find, named.owner, named.key) is None
+            done = await route.action(call) if is_new else None
+            return database.write(once.once, named, now, partial(_already, done))
+
+    def _client(self) -> str:
+        client = request.scope.get("client")
+        forwarded = ",".join(request.headers.getlist("X-Forwarded-For"))
+        peer = str(client[0]) if client else ""
+        return client_name(client_address(peer, forwarded, self._node.catalogue.config.node.trusted_proxies))
+
+
+def _already(done: Answer | None, _tx: Tx) -> Answer:
+    assert done is not None, "a request that was answered before is not done again"
+    return done
+
+
+def _key_text() -> str:
+    """The API key as sent, '' if none was."""
+    authorization: str = request.headers.get("Authorization", "")
+    scheme, _, text = authorization.partition(" ")
+    return text.strip() if scheme.lower() == "bearer" else request.headers.get("X-Api-Key", "").strip()
+
+
+async def _body() -> bytes:
+    """The request's body. Longer than allowed, or slower, raises what the app turns into 413 and 408."""
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise Refusal(415, "unsupported_media_type", "Send the body uncompressed, without Content-Encoding.")
+    raw: bytes = await request.get_data(cache=False, as_text=False, parse_form_data=False)
+    return raw
+
+
+def _named(key: ApiKeyRecord, raw: bytes) -> once.Request | None:
+    """The caller's name for this request, if it gave one."""
+    name: str | None = request.headers.get("Idempotency-Key")
+    if name is None:
+        return None
+    if not 0 < len(name) <= KEY_LENGTH_MAX or not name.isascii() or not name.isprintable():
+        raise malformed(f"An Idempotency-Key is 1 to {KEY_LENGTH_MAX} printable ASCII characters.")
+    digest = hashlib.sha256(b"\0".join([request.method.encode(), request.path.encode(), raw])).digest()
+    return once.Request(key.store_id or NODE_OWNER, name, digest)

@@ -1,0 +1,105 @@
+"""Invoices: create, see, list, and what a merchant does with one."""
+
+from paynode.api.body import Nothing
+from paynode.api.deliveries import delivery_view
+from paynode.api.invoice_form import InvoiceForm, read_invoice
+from paynode.api.lists import Query, list_answer
+from paynode.api.routes import Call, Routes, answer
+from paynode.domain.invoice import Status
+from paynode.operations import invoices, loading, views
+from paynode.operations.loading import LoadedInvoice
+from paynode.operations.once import Answer
+from paynode.store import invoices as rows
+from paynode.store import outbox
+from paynode.store.database import Tx
+
+routes = Routes()
+
+
+@routes.post("/v1/invoices", InvoiceForm, scope="invoices:write")
+def create(call: Call[InvoiceForm], tx: Tx) -> Answer:
+    node = call.node
+    store_id = call.owner(call.form.store)
+    command = read_invoice(node.catalogue, call.form)
+    loaded = invoices.create_invoice(tx, node.catalogue, store_id, command, node.derive, call.now)
+    return answer(views.invoice(node.catalogue, loaded, call.now), 201)
+
+
+@routes.get("/v1/invoices", scope="invoices:read")
+def list_all(call: Call[Nothing], tx: Tx) -> Answer:
+    query = Query(call.query)
+    page = query.page("inv")
+    statuses = query.several("status", list(Status))
+    order_id = query.text("order_id")
+    after, before = query.moment("created_after"), query.moment("created_before")
+    query.done()
+    found, has_more = rows.listed(
+        tx, call.store_id, page, statuses=statuses, order_id=order_id, created_after=after, created_before=before
+    )
+    shown = (views.invoice(call.node.catalogue, loading.with_parts(tx, record), call.now) for record in found)
+    return list_answer(shown, page, has_more=has_more)
+
+
+@routes.get("/v1/invoices/<invoice_id>", scope="invoices:read")
+def show(call: Call[Nothing], tx: Tx) -> Answer:
+    return _answer(call, loading.load(tx, call.path["invoice_id"], call.store_id))
+
+
+@routes.post("/v1/invoices/<invoice_id>/cancel", Nothing, scope="invoices:write")
+def cancel(call: Call[Nothing], tx: Tx) -> Answer:
+    return _answer(
+        call, invoices.cancel(tx, call.node.catalogue, call.path["invoice_id"], call.now, store_id=call.store_id)
+    )
+
+
+@routes.post("/v1/invoices/<invoice_id>/accept", Nothing, scope="invoices:write")
+def accept(call: Call[Nothing], tx: Tx) -> Answer:
+    return _answer(
+        call, invoices.accept(tx, call.node.catalogue, call.path["invoice_id"], call.now, store_id=call.store_id)
+    )
+
+
+@routes.post("/v1/invoices/<invoice_id>/requote", Nothing, scope="invoices:write")
+def requote(call: Call[Nothing], tx: Tx) -> Answer:
+    return _answer(
+        call, invoices.requote(tx, call.node.catalogue, call.path["invoice_id"], call.now, store_id=call.store_id)
+    )
+
+
+@routes.post("/v1/invoices/<invoice_id>/methods/<method>", Nothing, scope="invoices:write")
+def provision(call: Call[Nothing], tx: Tx) -> Answer:
+    node, path = call.node, call.path
+    loaded = invoices.provision(
+        tx, node.catalogue, path["invoice_id"], path["method"], node.derive, call.now, store_id=call.store_id
+    )
+    return _answer(call, loaded)
+
+
+@routes.get("/v1/invoices/<invoice_id>/deposits", scope="deposits:read")
+def deposits(call: Call[Nothing], tx: Tx) -> Answer:
+    loaded = loading.load(tx, call.path["invoice_id"], call.store_id)
+    return list_answer(views.deposit(call.node.catalogue, placed, loaded) for placed in loaded.deposits)
+
+
+@routes.get("/v1/invoices/<invoice_id>/events", scope="events:read")
+def events(call: Call[Nothing], tx: Tx) -> Answer:
+    loaded = loading.load(tx, call.path["invoice_id"], call.store_id)
+    query = Query(call.query)
+    page = query.page("evt")
+    query.done()
+    found, has_more = outbox.listed_events(tx, None, page, subject=loaded.record.id)
+    return list_answer((views.event(record) for record in found), page, has_more=has_more)
+
+
+@routes.get("/v1/invoices/<invoice_id>/deliveries", scope="webhooks:read")
+def deliveries(call: Call[Nothing], tx: Tx) -> Answer:
+    loaded = loading.load(tx, call.path["invoice_id"], call.store_id)
+    query = Query(call.query)
+    page = query.page("dlv")
+    query.done()
+    found, has_more = outbox.listed_deliveries(tx, None, page, subject=loaded.record.id)
+    return list_answer((delivery_view(tx, record) for record in found), page, has_more=has_more)
+
+
+def _answer(call: Call[Nothing], loaded: LoadedInvoice) -> Answer:
+    return answer(views.invoice(call.node.catalogue, loaded, call.now))

@@ -1,0 +1,47 @@
+"""What the API needs of the node it speaks for; the daemon fills it in."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from paynode.operations.catalogue import Catalogue, Derive
+from paynode.operations.endpoints import Check
+from paynode.operations.loading import LoadedInvoice
+from paynode.store.database import Database
+
+
+class Simulation(Protocol):
+    """The simulated world, as the test routes drive it."""
+
+    async def pay(self, loaded: LoadedInvoice, method: str, units: int, *, late: bool) -> str:
+        """Send `units` to the invoice's address as a customer would; returns the transaction's hash.
+
+        `late`: the payment's block is stamped after the invoice's deadline.
+        """
+        ...
+
+    async def mine(self, blocks: int) -> None:
+        """Append blocks to every simulated network."""
+        ...
+
+    async def reorg(self, depth: int) -> None:
+        """Replace the newest blocks of every simulated network by empty ones."""
+        ...
+
+    async def outage(self, on: bool) -> None:
+        """Make every simulated network unreachable, or reachable again."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ApiNode:
+    database: Database
+    catalogue: Catalogue
+    derive: Derive
+    clock: Callable[[], datetime]
+    check_outbound: Check
+    version: str
+    started_at: datetime
+    health: Callable[[], Mapping[str, str]]  # by service: "ok", or what is wrong with it, for people
+    simulation: Simulation | None = None  # in sim mode only

@@ -1,0 +1,67 @@
+"""The node itself: how it is, for its owner and for monitors, and letting paused outflows go on."""
+
+from datetime import timedelta
+
+from paynode.api.body import Nothing
+from paynode.api.lists import list_answer
+from paynode.api.networks import network_view
+from paynode.api.routes import Call, Routes, answer
+from paynode.operations import outflows
+from paynode.operations.once import Answer
+from paynode.operations.views import moment
+from paynode.store import chain, outgoing
+from paynode.store.database import Tx
+
+routes = Routes()
+
+TICKS_MISSED_MAX = 4  # a look may take its time, or fail and be tried again
+LOOK_GRACE = timedelta(seconds=60)
+
+
+@routes.get("/v1/status")
+def status(call: Call[Nothing], tx: Tx) -> Answer:
+    """For monitors, without a key: that the node answers, and whether it sees the money that comes in."""
+    is_watching = _is_watching(call, tx)
+    return answer({"object": "status", "alive": True, "watching": is_watching, "mode": call.node.catalogue.mode})
+
+
+@routes.get("/v1/node", scope="node:read")
+def show(call: Call[Nothing], tx: Tx) -> Answer:
+    node = call.node
+    pauses = outgoing.pauses(tx)
+    return answer(
+        {
+            "object": "node",
+            "version": node.version,
+            "mode": node.catalogue.mode,
+            "state": "ok" if _is_watching(call, tx) else "degraded",
+            "services": node.health(),
+            "outflows": {"paused": bool(pauses), "reasons": [outflows.pause_view(pause) for pause in pauses]},
+            "networks": [network_view(call, tx, network) for network in node.catalogue.config.networks.values()],
+            "started_at": moment(node.started_at),
+            "now": moment(call.now),
+        }
+    )
+
+
+@routes.post("/v1/outflows/resume", Nothing, scope="outflows:write")
+def resume(call: Call[Nothing], tx: Tx) -> Answer:
+    """Acknowledge every pause; answers with what was acknowledged."""
+    return list_answer(outflows.pause_view(pause) for pause in outflows.resume(tx, call.node.catalogue, call.now))
+
+
+def _is_watching(call: Call[Nothing], tx: Tx) -> bool:
+    """Whether the node sees the money that comes in: its services run, and every network is followed."""
+    is_healthy = all(word == "ok" for word in call.node.health().values())
+    return is_healthy and all(_is_followed(call, tx, network) for network in call.node.catalogue.networks)
+
+
+def _is_followed(call: Call[Nothing], tx: Tx, network: str) -> bool:
+    """Whether the last complete look at a network was good and is recent."""
+    record = chain.network(tx, network)
+    tick = timedelta(seconds=call.node.catalogue.networks[network].tick_seconds)
+    return (
+        record.state == "ok"
+        and record.looked_at is not None
+        and call.now - record.looked_at <= LOOK_GRACE + TICKS_MISSED_MAX * tick
+    )

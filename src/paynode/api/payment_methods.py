@@ -1,0 +1,41 @@
+"""Payment methods: the assets and networks that invoices may offer."""
+
+from paynode.api.body import Nothing
+from paynode.api.caip import asset_id, chain_id
+from paynode.api.lists import list_answer
+from paynode.api.routes import Call, Routes
+from paynode.config import Network
+from paynode.domain.money import Asset
+from paynode.operations.once import Answer
+from paynode.operations.views import View
+from paynode.store import chain
+from paynode.store.database import Tx
+
+routes = Routes()
+
+
+@routes.get("/v1/payment_methods", scope="store:read")
+def list_all(call: Call[Nothing], tx: Tx) -> Answer:
+    """Those of disabled networks too: invoices may name them no more, yet old ones do."""
+    found = []
+    for network in call.node.catalogue.config.networks.values():
+        is_ready = network.is_enabled and chain.cursor(tx, network.name) is not None
+        found += [_view(network, asset, is_ready=is_ready) for asset in network.assets]
+    return list_answer(found)
+
+
+def _view(network: Network, asset: Asset, *, is_ready: bool) -> View:
+    return {
+        "object": "payment_method",
+        "method": asset.method,
+        "network": network.name,
+        "chain": chain_id(network),
+        "asset": asset_id(network, asset),
+        "symbol": asset.symbol,
+        "decimals": asset.decimals,
+        "contract": asset.contract,
+        "stable": asset.is_stable,
+        "confirmations": network.confirmations,
+        "enabled": network.is_enabled,
+        "ready": is_ready,
+    }

@@ -1,0 +1,125 @@
+"""The table of routes: each is public by name, or names the scope that a key needs for it. There is no third way.
+
+A handler decides nothing about access and opens no transaction: the gate has done both when it runs.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+import msgspec
+from werkzeug.datastructures import MultiDict
+
+from paynode.api.body import Form, Nothing
+from paynode.api.node import ApiNode
+from paynode.domain.errors import Invalid
+from paynode.domain.scopes import NODE_SCOPES, STORE_SCOPES
+from paynode.operations.once import Answer
+from paynode.store.database import Tx
+
+PUBLIC = frozenset(
+    {
+        "GET /v1/status",
+        "GET /checkout/<invoice_id>",
+        "GET /checkout/<invoice_id>/addresses",
+        "POST /checkout/<invoice_id>/methods/<method>",
+    }
+)
+
+F = TypeVar("F", bound=Form)
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[F]):
+    """One admitted request, as a handler sees it."""
+
+    node: ApiNode
+    now: datetime
+    store_id: str | None  # whose objects the caller may see; None: everybody's
+    path: Mapping[str, str]
+    query: MultiDict[str, str]
+    form: F
+
+    def owner(self, wanted: str | None) -> str:
+        """The store that a new object belongs to: the key's own; for a key of the node, the one it names.
+
+        Raises:
+            Invalid: it names none of several, or one that is not the caller's.
+        """
+        known = self.node.catalogue.store_keys
+        allowed = list(known) if self.store_id is None else [self.store_id]
+        if wanted is None and len(allowed) > 1:
+            raise Invalid.field("/store", "required", "This key is the node's: name the store.")
+        store_id = allowed[0] if wanted is None else wanted
+        if store_id not in allowed or store_id not in known:
+            raise Invalid.field("/store", "unknown_store", "There is no such store for this key.")
+        return store_id
+
+
+Handler = Callable[[Call[F], Tx], Answer]  # runs inside one transaction
+Action = Callable[[Call[F]], Awaitable[Answer]]  # of the simulation, which lives outside of the database
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    method: str
+    path: str
+    scope: str | None  # None: public
+    form: type[Form]
+    handler: Handler[Any] | None
+    action: Action[Any] | None = None
+
+    def __post_init__(self) -> None:
+        is_public = self.name in PUBLIC
+        if is_public == (self.scope is not None) or self.scope not in {None, *STORE_SCOPES, *NODE_SCOPES}:
+            raise AssertionError(f"{self.name} is to be on the public list, or to name one scope that exists")
+
+    @property
+    def name(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+class Routes:
+    """The routes of one resource, in the order they were declared."""
+
+    def __init__(self) -> None:
+        self.all: list[Route] = []
+
+    def get(self, path: str, *, scope: str | None = None) -> Callable[[Handler[Nothing]], Handler[Nothing]]:
+        """Declare a route that reads."""
+        return self._declare("GET", path, scope, Nothing)
+
+    def post(self, path: str, form: type[F], *, scope: str | None = None) -> Callable[[Handler[F]], Handler[F]]:
+        """Declare a route that writes, once per Idempotency-Key."""
+        return self._declare("POST", path, scope, form)
+
+    def patch(self, path: str, form: type[F], *, scope: str) -> Callable[[Handler[F]], Handler[F]]:
+        return self._declare("PATCH", path, scope, form)
+
+    def delete(self, path: str, *, scope: str) -> Callable[[Handler[Nothing]], Handler[Nothing]]:
+        return self._declare("DELETE", path, scope, Nothing)
+
+    def act(self, path: str, form: type[F], *, scope: str) -> Callable[[Action[F]], Action[F]]:
+        """Declare a POST that drives the simulation."""
+
+        def declare(action: Action[F]) -> Action[F]:
+            self.all.append(Route("POST", path, scope, form, None, action))
+            return action
+
+        return declare
+
+    def _declare(self, method: str, path: str, scope: str | None, form: type[F]) -> Callable[[Handler[F]], Handler[F]]:
+        def declare(handler: Handler[F]) -> Handler[F]:
+            self.all.append(Route(method, path, scope, form, handler))
+            return handler
+
+        return declare
+
+
+def answer(view: Any, status: int = 200) -> Answer:
+    """An answer that shows `view`, encoded once."""
+    return Answer(status, msgspec.json.encode(view))
+
+
+NO_CONTENT = Answer(204, b"")

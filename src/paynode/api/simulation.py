@@ -1,0 +1,99 @@
+"""Test routes, in sim mode only: pay as a customer would, mine, reorganise, fail."""
+
+from fractions import Fraction
+from typing import Annotated
+
+from msgspec import Meta
+
+from paynode.api.body import Form, Number
+from paynode.api.node import Simulation
+from paynode.api.routes import Call, Routes, answer
+from paynode.domain.errors import Invalid
+from paynode.domain.money import Asset, NotAnAmount, format_units, parse_decimal, to_units
+from paynode.operations import invoices, loading
+from paynode.operations.loading import LoadedInvoice
+from paynode.operations.once import Answer
+
+routes = Routes()
+
+BLOCKS_MAX = 1000
+UNITS_BELOW = 2**128  # a chain's integers have 256 bits, and sums need room
+
+
+class PayForm(Form, frozen=True):
+    method: Annotated[str, Meta(max_length=100)] | None = None
+    amount: Number | None = None  # in whole coins
+    percent: Number | None = None  # of the amount of the quote
+    late: bool = False
+
+
+class MineForm(Form, frozen=True):
+    blocks: Annotated[int, Meta(ge=1, le=BLOCKS_MAX)] = 1
+
+
+class ReorgForm(Form, frozen=True):
+    depth: Annotated[int, Meta(ge=1, le=BLOCKS_MAX)]
+
+
+class OutageForm(Form, frozen=True):
+    on: bool
+
+
+@routes.act("/v1/test/invoices/<invoice_id>/pay", PayForm, scope="invoices:write")
+async def pay(call: Call[PayForm]) -> Answer:
+    node, form, database = call.node, call.form, call.node.database
+    loaded = database.read(loading.load, call.path["invoice_id"], call.store_id)
+    method = loaded.methods[0].method if form.method is None else form.method
+    asset = node.catalogue.assets.get(method)
+    if asset is None or method not in {entry.method for entry in loaded.methods}:
+        raise Invalid.field("/method", "unknown_method", "This invoice does not offer that payment method.")
+    units = _units(form, asset, loaded)
+    if not any(entry.method == method and entry.provisioned_at for entry in loaded.methods):
+        loaded = database.write(
+            invoices.provision, node.catalogue, loaded.record.id, method, node.derive, call.now, store_id=call.store_id
+        )
+    tx_hash = await _simulation(call).pay(loaded, method, units, late=form.late)
+    amount = format_units(units, asset.decimals)
+    return answer({"object": "payment", "method": method, "amount": amount, "tx_hash": tx_hash}, 201)
+
+
+@routes.act("/v1/test/mine", MineForm, scope="invoices:write")
+async def mine(call: Call[MineForm]) -> Answer:
+    await _simulation(call).mine(call.form.blocks)
+    return answer({"object": "mined", "blocks": call.form.blocks})
+
+
+@routes.act("/v1/test/reorg", ReorgForm, scope="invoices:write")
+async def reorg(call: Call[ReorgForm]) -> Answer:
+    await _simulation(call).reorg(call.form.depth)
+    return answer({"object": "reorg", "depth": call.form.depth})
+
+
+@routes.act("/v1/test/outage", OutageForm, scope="invoices:write")
+async def outage(call: Call[OutageForm]) -> Answer:
+    await _simulation(call).outage(call.form.on)
+    return answer({"object": "outage", "on": call.form.on})
+
+
+def _simulation(call: Call[PayForm] | Call[MineForm] | Call[ReorgForm] | Call[OutageForm]) -> Simulation:
+    assert call.node.simulation is not None, "without a simulation these routes are not registered"
+    return call.node.simulation
+
+
+def _units(form: PayForm, asset: Asset, loaded: LoadedInvoice) -> int:
+    """How much to pay: the whole quote, or a part of it."""
+    quoted = loaded.quotes[asset.method][-1].units
+    if form.amount is not None and form.percent is not None:
+        raise Invalid.field("/percent", "conflicting", "Give amount or percent, not both.")
+    if form.amount is None and form.percent is None:
+        return quoted
+    name, written = ("percent", form.percent) if form.amount is None else ("amount", form.amount)
+    assert written is not None, "one of the two is given"
+    try:
+        value = parse_decimal(written.text, decimals_max=asset.decimals)
+        units = to_units(value, asset.decimals) if name == "amount" else int(Fraction(value) * quoted / 100)
+    except NotAnAmount as error:
+        raise Invalid.field(f"/{name}", "not_an_amount", f"The {name} {error}.") from error
+    if not 0 < units < UNITS_BELOW:
+        raise Invalid.field(f"/{name}", "out_of_range", "Pay more than nothing, and not the world.")
+    return units

@@ -1,0 +1,31 @@
+"""Sweeps: what was collected to the treasuries."""
+
+from paynode.api.body import Nothing
+from paynode.api.lists import Query, list_answer
+from paynode.api.routes import Call, Routes, answer
+from paynode.domain.errors import NotFound
+from paynode.domain.sweep import State
+from paynode.operations.once import Answer
+from paynode.operations.sweep_items import sweep_view
+from paynode.store import sweeps as rows
+from paynode.store.database import Tx
+
+routes = Routes()
+
+
+@routes.get("/v1/sweeps", scope="sweeps:read")
+def list_all(call: Call[Nothing], tx: Tx) -> Answer:
+    query = Query(call.query)
+    page = query.page("swp")
+    states = query.several("state", list(State))
+    query.done()
+    found, has_more = rows.listed(tx, call.store_id, page, states=states)
+    return list_answer((sweep_view(tx, call.node.catalogue, record) for record in found), page, has_more=has_more)
+
+
+@routes.get("/v1/sweeps/<sweep_id>", scope="sweeps:read")
+def show(call: Call[Nothing], tx: Tx) -> Answer:
+    record = rows.by_id(tx, call.path["sweep_id"])
+    if record is None or call.store_id not in {None, record.store_id}:
+        raise NotFound("sweep")
+    return answer(sweep_view(tx, call.node.catalogue, record))

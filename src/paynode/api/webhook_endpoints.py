@@ -1,0 +1,92 @@
+"""Webhook endpoints: where a store hears of events."""
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from paynode.api.body import Form, Nothing
+from paynode.api.lists import list_answer
+from paynode.api.routes import NO_CONTENT, Call, Routes, answer
+from paynode.operations import endpoints, views
+from paynode.operations.once import Answer
+from paynode.store import outbox
+from paynode.store.database import Tx
+
+routes = Routes()
+
+Url = Annotated[str, Meta(max_length=2048)]
+Patterns = Annotated[list[Annotated[str, Meta(max_length=100)]], Meta(max_length=100)]
+
+
+class EndpointForm(Form, frozen=True):
+    url: Url
+    events: Patterns | None = None  # all
+    secret: Annotated[str, Meta(max_length=200)] | None = None
+    store: Annotated[str, Meta(max_length=30)] | None = None
+
+
+class EndpointChange(Form, frozen=True):
+    url: Url | None = None
+    events: Patterns | None = None
+    state: Annotated[str, Meta(max_length=20)] | None = None
+
+
+@routes.post("/v1/webhook_endpoints", EndpointForm, scope="webhooks:write")
+def create(call: Call[EndpointForm], tx: Tx) -> Answer:
+    """The answer shows the secret; a replay of it does not."""
+    node, form = call.node, call.form
+    record = endpoints.create_endpoint(
+        tx,
+        call.owner(form.store),
+        url=form.url,
+        events=["*"] if form.events is None else form.events,
+        secret=form.secret,
+        now=call.now,
+        check=node.check_outbound,
+    )
+    told, kept = answer(views.endpoint(record, with_secret=True), 201), answer(views.endpoint(record))
+    return Answer(told.status, told.body, kept_body=kept.body)
+
+
+@routes.get("/v1/webhook_endpoints", scope="webhooks:read")
+def list_all(call: Call[Nothing], tx: Tx) -> Answer:
+    """Whole: a store has few."""
+    found = outbox.all_endpoints(tx) if call.store_id is None else outbox.endpoints_of(tx, call.store_id)
+    return list_answer(views.endpoint(record) for record in found)
+
+
+@routes.get("/v1/webhook_endpoints/<endpoint_id>", scope="webhooks:read")
+def show(call: Call[Nothing], tx: Tx) -> Answer:
+    return answer(views.endpoint(endpoints.load(tx, call.path["endpoint_id"], call.store_id)))
+
+
+@routes.patch("/v1/webhook_endpoints/<endpoint_id>", EndpointChange, scope="webhooks:write")
+def change(call: Call[EndpointChange], tx: Tx) -> Answer:
+    node, form = call.node, call.form
+    record = endpoints.update_endpoint(
+        tx,
+        node.catalogue,
+        call.path["endpoint_id"],
+        call.store_id,
+        url=form.url,
+        events=form.events,
+        state=form.state,
+        now=call.now,
+        check=node.check_outbound,
+    )
+    return answer(views.endpoint(record))
+
+
+@routes.delete("/v1/webhook_endpoints/<endpoint_id>", scope="webhooks:write")
+def delete(call: Call[Nothing], tx: Tx) -> Answer:
+    endpoints.delete_endpoint(tx, call.path["endpoint_id"], call.store_id, call.now)
+    return NO_CONTENT
+
+
+@routes.post("/v1/webhook_endpoints/<endpoint_id>/ping", Nothing, scope="webhooks:write")
+def ping(call: Call[Nothing], tx: Tx) -> Answer:
+    """Answers with the ping's event; its delivery is seen under /v1/deliveries."""
+    event_id = endpoints.ping(tx, call.node.catalogue, call.path["endpoint_id"], call.store_id, call.now)
+    record = outbox.event(tx, event_id)
+    assert record is not None, "it was just written"
+    return answer(views.event(record), 201)

@@ -1,0 +1,161 @@
+"""The whole API in process, over a real database in memory and a simulated node's config."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from quart_trio import QuartTrio
+from tests.lab.shop import NOW, Clock, Shop, make_key, open_shop, sim_config
+
+from paynode.api.app import create_app
+from paynode.api.node import ApiNode
+from paynode.domain.chain import BlockRef
+from paynode.domain.quote import Rate
+from paynode.domain.scopes import NODE_SCOPES, STORE_SCOPES
+from paynode.operations.loading import LoadedInvoice
+from paynode.outbound import Refused
+from paynode.store import chain, rates
+from paynode.store.database import Tx
+
+TWO_STORES = '[stores.main]\n[stores.other]\naccount = 1\n[rates]\nstatic = { "usdt/USD" = "1" }\n'
+
+
+@dataclass
+class FakeSimulation:
+    """Notes what it was asked to do."""
+
+    asked: list[tuple[Any, ...]] = field(default_factory=list)
+
+    async def pay(self, loaded: LoadedInvoice, method: str, units: int, *, late: bool) -> str:
+        self.asked.append(("pay", loaded.record.id, method, units, late))
+        return f"0x{len(self.asked):064x}"
+
+    async def mine(self, blocks: int) -> None:
+        self.asked.append(("mine", blocks))
+
+    async def reorg(self, depth: int) -> None:
+        self.asked.append(("reorg", depth))
+
+    async def outage(self, on: bool) -> None:
+        self.asked.append(("outage", on))
+
+
+@dataclass(frozen=True)
+class Reply:
+    status: int
+    raw: bytes
+    headers: Mapping[str, str]
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.raw)
+
+    @property
+    def problems(self) -> dict[str, str]:
+        """The codes of the fields' errors, by pointer."""
+        return {error["pointer"]: error["code"] for error in self.json["errors"]}
+
+
+@dataclass(frozen=True)
+class Api:
+    """A caller with a key."""
+
+    app: QuartTrio
+    key: str | None
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        raw: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        query: Mapping[str, str] | None = None,
+        peer: str = "192.0.2.1",
+    ) -> Reply:
+        sent = {} if self.key is None else {"Authorization": f"Bearer {self.key}"}
+        sent |= {} if raw is None else {"Content-Type": "application/json"}
+        answer = await self.app.test_client().open(
+            path,
+            method=method,
+            data=raw,
+            headers={**sent, **(headers or {})},
+            query_string=None if query is None else dict(query),
+            scope_base={"client": (peer, 40000)},
+        )
+        return Reply(answer.status_code, await answer.get_data(as_text=False), answer.headers)
+
+    async def get(self, path: str, **query: str) -> Reply:
+        return await self.send("GET", path, query=query)
+
+    async def post(self, path: str, body: object = None, *, named: str | None = None) -> Reply:
+        raw = None if body is None else json.dumps(body).encode()
+        return await self.send("POST", path, raw=raw, headers={} if named is None else {"Idempotency-Key": named})
+
+    async def invoice(self, **fields: object) -> Any:
+        """A new invoice of 20 dollars, unless told otherwise."""
+        reply = await self.post("/v1/invoices", {"amount": "20", "currency": "USD", **fields})
+        assert reply.status == 201, reply.raw
+        return reply.json
+
+
+@dataclass(frozen=True)
+class World:
+    shop: Shop
+    clock: Clock
+    simulation: FakeSimulation
+    app: QuartTrio
+    other_store_id: str
+
+    def caller(self, *scopes: str, of_node: bool = False) -> Api:
+        """Somebody with a new key of the store "main", or of the node; with every scope unless some are named."""
+        possible = STORE_SCOPES | NODE_SCOPES if of_node else STORE_SCOPES
+        return Api(self.app, make_key(self.shop, scopes or possible, of_node=of_node))
+
+    def caller_of_other_store(self) -> Api:
+        return Api(self.app, make_key(self.shop._replace(store_id=self.other_store_id), STORE_SCOPES))
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    shop = open_shop(sim_config(tmp_path, TWO_STORES))
+    shop.database.write(_reach, shop)
+    clock, simulation = Clock(), FakeSimulation()
+    node = ApiNode(
+        database=shop.database,
+        catalogue=shop.catalogue,
+        derive=lambda family, account, index: f"{family}1{account:020x}{index:020x}",
+        clock=clock,
+        check_outbound=_check,
+        version="1.2.3",
+        started_at=NOW - timedelta(hours=1),
+        health=lambda: {"scanner": "ok"},
+        simulation=simulation,
+    )
+    other = next(store_id for store_id, key in shop.catalogue.store_keys.items() if key == "other")
+    yield World(shop, clock, simulation, create_app(node), other)
+    shop.database.close()
+
+
+@pytest.fixture
+def api(world: World) -> Api:
+    """A caller with every scope of the store "main"."""
+    return world.caller()
+
+
+def _check(url: str) -> None:
+    if "internal" in url:
+        raise Refused("the address is not public")
+
+
+def _reach(tx: Tx, shop: Shop) -> None:
+    """As if every network had been looked at, and every coin but the native one had a price."""
+    for network in shop.catalogue.networks:
+        chain.add_checkpoint(tx, network, BlockRef(10, "0xaa", NOW))
+    for asset in shop.catalogue.assets.values():
+        rates.add(tx, Rate(asset.symbol, "USD", Decimal("0.5") if asset.contract is None else Decimal(1), NOW, "test"))
