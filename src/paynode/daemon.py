@@ -8,11 +8,12 @@ import os
 import secrets
 import signal
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
+from types import FrameType
 
 import structlog
 import trio
@@ -21,8 +22,8 @@ from paynode import __version__
 from paynode.api.app import create_app
 from paynode.api.node import ApiNode
 from paynode.api.server import serve as serve_http
-from paynode.chains.base import Chain
 from paynode.chains import evm
+from paynode.chains.base import Chain
 from paynode.chains.evm.adapter import EvmChain
 from paynode.chains.evm.addresses import AddressDeriver
 from paynode.chains.rpc import RpcPool
@@ -35,6 +36,7 @@ from paynode.config import Config, CustodyMode, Family, Network
 from paynode.domain.progress import Progress
 from paynode.operations import startup
 from paynode.operations.catalogue import Catalogue
+from paynode.operations.startup import StartupProblem
 from paynode.outbound import Outbound
 from paynode.seed import Seed, load_seed
 from paynode.services import scanner, sender, sweeper, timers, watchdog, webhooks
@@ -44,7 +46,6 @@ from paynode.store import stores
 from paynode.store.crash import CrashPoints
 from paynode.store.database import Database
 
-DATABASE_NAME = "paynode.db"
 SIM_BLOCK_SECONDS = 1.0
 SIM_GAS_UNITS = 10**19  # what a simulated gas station starts with: ten coins of 18 decimals
 
@@ -114,7 +115,17 @@ class Node:
         if any(network.family is Family.EVM for network in self.catalogue.networks.values()):
             evm.warm()
             if self.config.custody.mode is CustodyMode.HOT:
-                self.open_seed()
+                self._check_seed()
+
+    def _check_seed(self) -> None:
+        """Refuse to go on with a mnemonic that is not the one this database's addresses come from (I24)."""
+        seed = self.open_seed()
+        for account, xpub in self.xpubs.items():
+            if seed.account_xpub(account) != xpub:
+                raise StartupProblem(
+                    f"The mnemonic is not the one that account {account} of this database was made from: what was paid "
+                    "to its addresses could not be collected. Put the right mnemonic back."
+                )
 
 
 def run_daemon(config: Config) -> None:
@@ -127,18 +138,21 @@ def run_daemon(config: Config) -> None:
 
 
 async def _until_signalled(config: Config) -> None:
+    """Serve until told to stop.
+
+    The handlers stay for good. A signal often comes twice, from the terminal or systemd and once more from the frozen
+    program's first process, which passes on what it gets: the second must not cut the shutdown short.
+    """
     stop = trio.Event()
-    async with trio.open_nursery() as nursery:
-        await nursery.start(_watch_signals, stop)
-        await serve(config, stop=stop)
-        nursery.cancel_scope.cancel()
+    token = trio.lowlevel.current_trio_token()
 
+    def told(number: int, frame: FrameType | None) -> None:
+        with suppress(trio.RunFinishedError):
+            token.run_sync_soon(stop.set, idempotent=True)
 
-async def _watch_signals(stop: trio.Event, *, task_status: trio.TaskStatus[None]) -> None:
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        task_status.started()
-        async for _ in signals:
-            stop.set()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, told)
+    await serve(config, stop=stop)
 
 
 async def serve(
@@ -203,9 +217,7 @@ async def _start_network(services: trio.Nursery, node: Node, name: str, network:
 async def _opened(config: Config, clock: Callable[[], datetime]) -> AsyncIterator[Node]:
     """Everything a node holds open."""
     crash = CrashPoints(os.environ)
-    database = databases.open(
-        config.node.data_dir / DATABASE_NAME, before_commit=crash.before_commit, after_commit=crash.after_commit
-    )
+    database = databases.open(config.node.database, before_commit=crash.before_commit, after_commit=crash.after_commit)
     async with AsyncExitStack() as stack:
         stack.callback(database.close)
         catalogue = database.write(startup.sync, config, (), clock())

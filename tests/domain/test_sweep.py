@@ -175,11 +175,12 @@ TOKENS = Candidate(
     value=Fraction(10),
     fee_value=Fraction(5, 2),
     fee_units=100,
+    loan_units=100,
     is_native=False,
     units=10_000_000,
     failed_count=0,
 )
-COINS = replace(TOKENS, is_native=True, units=400)
+COINS = replace(TOKENS, is_native=True, loan_units=0, units=400)
 CALM = Conditions(fee_price=50, gas_station_units=100, gas_spent_today_units=900, since_last_round=HOUR)
 
 
@@ -230,6 +231,7 @@ candidates = st.builds(
     value=values,
     fee_value=values,
     fee_units=amounts,
+    loan_units=amounts,
     is_native=st.booleans(),
     units=amounts,
     failed_count=st.integers(0, 5),
@@ -261,7 +263,7 @@ def test_nothing_is_collected_at_a_loss_or_beyond_the_budget(
     if candidate.is_native:
         assert candidate.fee_units <= candidate.units * FEE_SHARE_MAX
     else:
-        assert candidate.fee_units <= conditions.gas_station_units
+        assert candidate.loan_units <= conditions.gas_station_units
     if policy.gas_budget_units is not None:
         assert conditions.gas_spent_today_units + candidate.fee_units <= policy.gas_budget_units
 

@@ -25,7 +25,7 @@ from paynode.cli import logs
 from paynode.cli.branches import branches
 from paynode.cli.demo_shop import DemoShop
 from paynode.config import load_config
-from paynode.daemon import DATABASE_NAME, serve, utc_now
+from paynode.daemon import serve, utc_now
 from paynode.domain.scopes import STORE_SCOPES
 from paynode.operations import catalogue as catalogues
 from paynode.operations import startup
@@ -146,7 +146,7 @@ async def _walk(running: Demo, invoice: Json, started: float) -> None:
 
 def _require_balanced(running: Demo) -> None:
     config = load_config(running.folder / "paynode.toml", environ={})
-    database = databases.open(running.folder / DATABASE_NAME)
+    database = databases.open(config.node.database)
     try:
         mismatches = database.read(audit, catalogues.build(config, {}))
     finally:
@@ -220,8 +220,8 @@ async def _running(folder: Path, port: int) -> AsyncIterator[Demo]:
         f'[rates]\nstatic = {{ "usdt/USD" = "1", "sim/USD" = "2000" }}\n\n[webhooks]\nallow = ["{shop_listen}"]\n'
     )
     config = load_config(path, environ={})
-    databases.create(folder / DATABASE_NAME)
-    database = databases.open(folder / DATABASE_NAME)
+    databases.create(config.node.database)
+    database = databases.open(config.node.database)
     catalogue = database.write(startup.sync, config, branches(config), utc_now())
     store_id = next(iter(catalogue.store_keys))
     _, key = database.write(create_key, catalogue, store_id=store_id, name="demo", scopes=STORE_SCOPES, now=utc_now())

@@ -24,7 +24,7 @@ def opened(config: Config) -> Iterator[tuple[Database, Catalogue]]:
         DatabaseProblem: it is missing or unusable.
         StartupProblem: it belongs to a node of another mode.
     """
-    database = databases.open(config.node.database)
+    database = databases.open(config.node.database, migrate=False)
     try:
         yield database, database.read(_catalogue, config)
     finally:

@@ -84,6 +84,15 @@ def deposit_sweep(item: ItemState | None) -> DepositSweep:
             return DepositSweep.FAILED
 
 
+def deposit_sweep_by_items(items: Iterable[ItemState]) -> DepositSweep:
+    """The same of a deposit that several sweeps tried to collect, oldest first: one success is enough."""
+    states = list(items)
+    if ItemState.COMPLETED in states:
+        return DepositSweep.SWEPT
+    under_way = [state for state in states if state is not ItemState.FAILED]
+    return deposit_sweep((under_way or states or [None])[-1])
+
+
 class InvoiceSweep(StrEnum):
     NOT_APPLICABLE = "not_applicable"  # nothing to collect
     UNSWEPT = "unswept"
@@ -113,6 +122,7 @@ class Wait(StrEnum):
 
     NOT_FINAL = "not_final"  # not deep enough yet
     WATCH_ONLY = "watch_only"  # this node holds no keys
+    NOT_OFFERED = "not_offered"  # its asset left the config
     NO_TREASURY = "no_treasury"  # the config names none for this network and store
     TREASURY_ANNOUNCED = "treasury_announced"  # a new treasury waits for its delay
     OUTFLOWS_PAUSED = "outflows_paused"
@@ -130,6 +140,7 @@ class Wait(StrEnum):
 
 
 FEE_SHARE_MAX = Fraction(1, 4)  # of the value: past a quarter, waiting for more money or cheaper gas beats collecting
+TOP_UP_MARGIN = 2  # the fee may rise between the top-up and the transfer it pays for; what is left is used next time
 ATTEMPTS_MAX = 3  # of one address and asset, before a person should look
 
 
@@ -151,6 +162,7 @@ class Candidate:
     value: Fraction | None  # in the policy's currency; None: no rate
     fee_value: Fraction | None  # what collecting costs, in the same currency; None: no rate
     fee_units: int  # in the native coin
+    loan_units: int  # what the gas station must hold for it; 0: a coin pays its own way
     is_native: bool
     units: int
     failed_count: int
@@ -195,6 +207,6 @@ def reason_to_wait(candidate: Candidate, policy: Policy, conditions: Conditions)
         and conditions.gas_spent_today_units + candidate.fee_units > policy.gas_budget_units
     ):
         return Wait.GAS_BUDGET_SPENT
-    if not candidate.is_native and candidate.fee_units > conditions.gas_station_units:
+    if candidate.loan_units > conditions.gas_station_units:
         return Wait.NO_GAS
     return None

@@ -5,7 +5,7 @@ from datetime import datetime
 from paynode.config import Family
 from paynode.domain.errors import Conflict
 from paynode.operations.catalogue import Catalogue, Derive
-from paynode.store import bells, chain, invoices, stores
+from paynode.store import bells, chain, invoices, stores, sweeps
 from paynode.store.chain import WatchRecord
 from paynode.store.database import Tx
 from paynode.store.invoices import AddressRecord, InvoiceRecord, MethodRecord
@@ -56,7 +56,12 @@ def _derived(
     tx: Tx, catalogue: Catalogue, record: InvoiceRecord, family: Family, derive: Derive, now: datetime
 ) -> AddressRecord:
     account = catalogue.config.stores[catalogue.store_keys[record.store_id]].account
-    index = stores.take_index(tx, family, account)
-    issued = AddressRecord(derive(family, account, index), family, account, index, record.id, now)
+    treasuries = sweeps.treasury_addresses(tx)
+    while True:
+        index = stores.take_index(tx, family, account)
+        address = derive(family, account, index)
+        if address not in treasuries:  # a treasury of the same seed, as wallets number them: never to be swept from
+            break
+    issued = AddressRecord(address, family, account, index, record.id, now)
     invoices.add_address(tx, issued)
     return issued

@@ -11,13 +11,13 @@ from paynode.domain.deposit import Stage
 from paynode.domain.errors import RateUnavailable
 from paynode.domain.events import EventType
 from paynode.domain.quote import quote_for, worth_at_rate, worth_in_quote
-from paynode.domain.sweep import DepositSweep, Wait
+from paynode.domain.sweep import DepositSweep, Wait, deposit_sweep_by_items
 from paynode.operations import loading, views
 from paynode.operations.announcing import announce
 from paynode.operations.catalogue import Catalogue
 from paynode.operations.loading import LoadedInvoice
 from paynode.operations.pricing import rate_for
-from paynode.store import chain, deposits
+from paynode.store import chain, deposits, sweeps
 from paynode.store.chain import RowRecord
 from paynode.store.database import Tx
 from paynode.store.deposits import DepositRecord, PlacedDeposit
@@ -68,6 +68,10 @@ def arrived(tx: Tx, catalogue: Catalogue, row: RowRecord, touched: Touched, now:
     )
     record = replace(record, worth=_worth(tx, catalogue, loaded, record))
     deposits.add(tx, record)
+    if replaced is not None:  # the same payment: what collects it does so wherever it was mined
+        sweeps.take_over(tx, record.id, replaced.id)
+        record = replace(record, sweep_state=deposit_sweep_by_items(sweeps.item_states_of_deposit(tx, record.id)))
+        deposits.save(tx, record)
     if not is_asked_for:
         tell_deposit(tx, catalogue, EventType.DEPOSIT_UNATTRIBUTED, PlacedDeposit(record, row), None, now)
         return
@@ -90,16 +94,16 @@ def left(tx: Tx, catalogue: Catalogue, row: RowRecord, touched: Touched, now: da
     return True
 
 
-def became_final(tx: Tx, row: RowRecord) -> bool:
+def became_final(tx: Tx, catalogue: Catalogue, row: RowRecord) -> bool:
     """A transfer is deep enough: what it credits is now known for good; tells whether it is a deposit."""
     record = deposits.of_row(tx, row.id)
     if record is None:
         return False
-    credited = row.credited
-    if credited != record.units:
-        share = Fraction(credited, record.units)
-        worth = None if record.worth is None else record.worth * share
-        deposits.save(tx, replace(record, units=credited, worth=worth))
+    if row.credited != record.units:
+        known = replace(record, units=row.credited)
+        if record.invoice_id is not None:
+            known = replace(known, worth=_worth(tx, catalogue, loading.load(tx, record.invoice_id), known))
+        deposits.save(tx, known)
     return True
 
 

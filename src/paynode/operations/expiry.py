@@ -3,7 +3,6 @@
 Never on a chain that we cannot see. An invoice without an address asked no chain, and expires by the clock.
 """
 
-from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 
@@ -16,36 +15,21 @@ from paynode.store.invoices import InvoiceRecord
 
 def expire_without_address(tx: Tx, catalogue: Catalogue, now: datetime) -> int:
     """Expire invoices by the clock that no chain can judge, as none of their addresses was issued; returns how many."""
-    expired = [record for record in invoices.past_deadline(tx, now) if not _issued_networks(tx, catalogue, record)]
+    expired = invoices.past_deadline_unasked(tx, catalogue.networks, now)
     for record in expired:
         invoices.save(tx, replace(record, is_deadline_passed=True))
         judge_again(tx, catalogue, record.id, now)
     return len(expired)
 
 
-def past_deadline_on_chain(tx: Tx, catalogue: Catalogue, network: str) -> Iterable[InvoiceRecord]:
+def past_deadline_on_chain(tx: Tx, catalogue: Catalogue, network: str) -> list[InvoiceRecord]:
     """Invoices whose deadline every network with an issued address of theirs has passed, this one among them.
 
-    A chain that we cannot see, or whose view is doubtful, passes nothing.
+    A chain that we cannot see, or whose view is doubtful, passes nothing; one that left the config is not asked.
     """
+    return invoices.past_deadline_on(tx, network, {name: _seen_until(tx, name) for name in catalogue.networks})
+
+
+def _seen_until(tx: Tx, network: str) -> datetime | None:
     cursor = chain.cursor(tx, network)
-    if cursor is None or chain.network(tx, network).hold is not None:
-        return
-    for record in invoices.past_deadline(tx, cursor.at):
-        issued = _issued_networks(tx, catalogue, record)
-        if network in issued and all(_has_passed(tx, name, record.expires_at) for name in issued):
-            yield record
-
-
-def _has_passed(tx: Tx, network: str, deadline: datetime) -> bool:
-    cursor = chain.cursor(tx, network)
-    return cursor is not None and cursor.at > deadline and chain.network(tx, network).hold is None
-
-
-def _issued_networks(tx: Tx, catalogue: Catalogue, record: InvoiceRecord) -> set[str]:
-    """The networks on which the invoice asked for money; one that left the config judges nothing any more."""
-    return {
-        entry.network
-        for entry in invoices.methods(tx, record.id)
-        if entry.provisioned_at is not None and entry.network in catalogue.networks
-    }
+    return None if cursor is None or chain.network(tx, network).hold is not None else cursor.at

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from paynode.domain.errors import Conflict, FieldProblem, Invalid, NotFound
+from paynode.domain.errors import Conflict, FieldProblem, Invalid, NotFound, RateUnavailable
 from paynode.domain.events import EventType
 from paynode.domain.invoice import CLOSED, PaymentState, Status, Tolerance, final_worth
 from paynode.domain.money import Asset, NotAnAmount
@@ -17,7 +17,7 @@ from paynode.operations.addresses import issue_address
 from paynode.operations.catalogue import Catalogue, Derive
 from paynode.operations.judging import judge_again, tell
 from paynode.operations.loading import LoadedInvoice
-from paynode.operations.pricing import rate_for
+from paynode.operations.pricing import has_rate, rate_for
 from paynode.store import invoices
 from paynode.store.database import Tx
 from paynode.store.ids import new_id
@@ -53,9 +53,9 @@ def create_invoice(
 
     Raises:
         Invalid: an unknown method or currency, or an amount that cannot be paid.
-        RateUnavailable: no method has a usable rate.
+        RateUnavailable: a method asked for, or every method, has no usable rate.
     """
-    assets = _offered(catalogue, command)
+    assets = _offered(tx, catalogue, command, now)
     depths = {asset.method: _depth(catalogue, command, asset) for asset in assets}
     terms, price = catalogue.invoices, Price(command.amount, command.currency)
     expires_at = now + (command.expires_in or terms.expires_in)
@@ -211,14 +211,18 @@ def _quote(tx: Tx, price: Price, asset: Asset, valid_for: timedelta, now: dateti
         raise Invalid.field("/amount", "too_many_decimals", f"{problem} of {asset.method}.") from problem
 
 
-def _offered(catalogue: Catalogue, command: CreateInvoice) -> list[Asset]:
-    """The assets asked for.
+def _offered(tx: Tx, catalogue: Catalogue, command: CreateInvoice, now: datetime) -> list[Asset]:
+    """The assets asked for; if none are named, all that the price can be told in.
 
     Raises:
         Invalid: names every method that is not offered.
+        RateUnavailable: none are named, and no rate is known for any.
     """
     if not command.methods:
-        return list(catalogue.assets.values())
+        known = [asset for asset in catalogue.assets.values() if has_rate(tx, command.currency, asset, now)]
+        if not known:
+            raise RateUnavailable("any method", command.currency)
+        return known
     problems = [
         FieldProblem(f"/methods/{position}", "unknown_method", f'No payment method "{method}" is offered here.')
         for position, method in enumerate(command.methods)

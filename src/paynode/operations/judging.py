@@ -48,10 +48,6 @@ def judge_again(
     invoices.save(tx, after)
     loaded = replace(loaded, record=after)
     tell(tx, catalogue, loaded, told, now, previous=_changes(before, after))
-    if after.status is Status.REVERSED and before.status is not Status.REVERSED:
-        for method in sorted({p.deposit.method for p in loaded.deposits}):
-            network = catalogue.assets[method].network if method in catalogue.assets else method.partition("_")[0]
-            pause(tx, catalogue, network, method, f"invoice {invoice_id} was paid and the chain took it back", now)
     return loaded
 
 

@@ -14,6 +14,7 @@ from paynode.operations.arrivals import Touched, age, arrived, became_final, lef
 from paynode.operations.catalogue import Catalogue
 from paynode.operations.expiry import past_deadline_on_chain
 from paynode.operations.judging import judge_again
+from paynode.operations.outflows import pause
 from paynode.store import bells, chain, invoices, ledger, outgoing, stores
 from paynode.store.chain import RowRecord
 from paynode.store.database import Tx
@@ -21,7 +22,13 @@ from paynode.store.database import Tx
 
 def load_books(tx: Tx, catalogue: Catalogue, network: str, now: datetime) -> Books:
     """What one tick of `network` needs to know."""
-    watches = chain.open_watches(tx, network, now)
+    cursor, horizon = chain.cursor(tx, network), catalogue.networks[network].reorg_horizon
+    watches = chain.open_watches(
+        tx,
+        network,
+        seen_until=now if cursor is None else min(now, cursor.at),
+        horizon_number=0 if cursor is None else cursor.number - horizon,
+    )
     methods = catalogue.methods_of(network)
     under_way = [record for record in outgoing.under_way(tx, network) if record.nonce is not None]
     own = [
@@ -39,7 +46,7 @@ def load_books(tx: Tx, catalogue: Catalogue, network: str, now: datetime) -> Boo
         own=own,
         own_addresses=frozenset(gas_addresses) | {record.address for record in watches},
         own_nonces=outgoing.next_unfinal_nonces(tx, network),
-        horizon=catalogue.networks[network].reorg_horizon,
+        horizon=horizon,
     )
 
 
@@ -56,7 +63,7 @@ def apply_observation(
         new_id = chain.add_row(tx, network, row, now)
         if new_id is not None and row.kind is RowKind.IN and not row.own:
             arrived(tx, catalogue, chain.row(tx, new_id), touched, now)
-    for row_id, credit in observation.confirmed.items():
+    for row_id, credit in observation.confirmed.items() if observation.hold is None else ():
         if chain.confirm_row(tx, row_id, credit, now):
             _confirm(tx, catalogue, chain.row(tx, row_id), now)
     receipts.apply(tx, catalogue, network, books, observation, touched, now)
@@ -90,12 +97,16 @@ def _void(tx: Tx, catalogue: Catalogue, row: RowRecord, touched: Touched, now: d
         return
     if row.kind is RowKind.OUT:
         receipts.reopen(tx, catalogue, row, touched, now)
-    elif not row.own:
+    elif row.kind is RowKind.IN and not row.own:
         store_id, units = _owner(tx, row), row.credited
         is_deposit = left(tx, catalogue, row, touched, now)
-        if row.confirmed_at is not None:
-            undo = postings.deposit_reversed if is_deposit else postings.owner_funding_reversed
-            ledger.post(tx, store_id, undo(row.method, units), cause=f"row:{row.id}", reason=undo.__name__, now=now)
+        if row.confirmed_at is None:
+            return
+        undo = postings.deposit_reversed if is_deposit else postings.owner_funding_reversed
+        ledger.post(tx, store_id, undo(row.method, units), cause=f"row:{row.id}", reason=undo.__name__, now=now)
+        if is_deposit:
+            what = f"{units} units in {row.tx_hash or row.block_hash} were final and the chain took them back"
+            pause(tx, catalogue, row.network, row.method, what, now)
 
 
 def _confirm(tx: Tx, catalogue: Catalogue, row: RowRecord, now: datetime) -> None:
@@ -103,7 +114,7 @@ def _confirm(tx: Tx, catalogue: Catalogue, row: RowRecord, now: datetime) -> Non
     if row.kind is not RowKind.IN or row.own:
         return
     units = row.credited
-    post = postings.deposit_confirmed if became_final(tx, row) else postings.owner_funded
+    post = postings.deposit_confirmed if became_final(tx, catalogue, row) else postings.owner_funded
     ledger.post(tx, _owner(tx, row), post(row.method, units), cause=f"row:{row.id}", reason=post.__name__, now=now)
 
 

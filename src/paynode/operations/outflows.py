@@ -1,12 +1,13 @@
 """Pausing what leaves the node, and letting it go on: fail closed out (I16)."""
 
+from dataclasses import replace
 from datetime import datetime
 
 from paynode.domain.events import EventType
 from paynode.operations.announcing import announce
 from paynode.operations.catalogue import Catalogue
 from paynode.operations.views import View, moment
-from paynode.store import bells, outgoing
+from paynode.store import bells, chain, outgoing
 from paynode.store.database import Tx
 from paynode.store.outgoing import PauseRecord
 
@@ -21,8 +22,16 @@ def pause(tx: Tx, catalogue: Catalogue, network: str, method: str, reason: str, 
 
 
 def resume(tx: Tx, catalogue: Catalogue, now: datetime) -> list[PauseRecord]:
-    """Acknowledge every open pause; returns them."""
+    """Acknowledge every open pause; returns them. A network that had stopped is followed again.
+
+    If what stopped it persists, it stops again.
+    """
     acknowledged = outgoing.pauses(tx)
+    for network in catalogue.networks:
+        state = chain.network(tx, network)
+        if state.state == "stopped":
+            chain.save_network(tx, replace(state, state="degraded", reason=f"tried again after: {state.reason}"))
+            tx.ring(bells.WATCHES)
     outgoing.resume(tx, now)
     for record in acknowledged:
         announce(

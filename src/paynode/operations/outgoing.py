@@ -9,12 +9,13 @@ from enum import Enum, auto
 
 from paynode.domain import ledger as postings
 from paynode.domain.key_paths import deposit_path, gas_path
-from paynode.domain.outgoing import IN_FLIGHT, NEXT, PlannedTx, Purpose, SignedTx, State
+from paynode.domain.outgoing import ENDED, IN_FLIGHT, NEXT, PlannedTx, Purpose, SignedTx, State
 from paynode.domain.sweep import ItemState
 from paynode.operations.arrivals import Touched
 from paynode.operations.catalogue import Catalogue
 from paynode.operations.judging import judge_again
 from paynode.operations.sweep_items import move_item, set_item
+from paynode.operations.sweeps import treasury_of
 from paynode.store import chain, invoices, ledger, outgoing, stores, sweeps
 from paynode.store.database import Tx
 from paynode.store.ids import new_id
@@ -107,21 +108,44 @@ class Clearance(Enum):
     """Whether a plan may be signed now."""
 
     GO = auto()
-    WAIT = auto()  # outflows are paused, or the view of the network is doubtful
-    NEVER = auto()  # the treasury is another one now
+    WAIT = auto()  # outflows are paused, the view of the network is doubtful, or the sender has something out
+    NEVER = auto()  # the recipient is not, or no longer, one that we pay
 
 
-def clearance(tx: Tx, record: OutgoingRecord, now: datetime) -> Clearance:
+def clearance(tx: Tx, catalogue: Catalogue, record: OutgoingRecord, now: datetime) -> Clearance:
     """Judge a plan right before it is signed: fail closed (I16), and to nobody but today's treasury (I13)."""
+    item = sweeps.item_of_outgoing(tx, record.id)
+    assert item is not None, "every plan of ours serves an item"
+    if outgoing.by_id(tx, record.id).state in ENDED:  # since it was read
+        return Clearance.WAIT
+    if not {record.method, item.method} <= catalogue.assets.keys():
+        return Clearance.WAIT
     is_doubtful = chain.network(tx, record.network).hold is not None
-    if is_doubtful or outgoing.is_paused(outgoing.pauses(tx), record.network, record.method):
+    pauses = outgoing.pauses(tx)
+    if is_doubtful or any(outgoing.is_paused(pauses, record.network, m) for m in (record.method, item.method)):
         return Clearance.WAIT
     if record.purpose is Purpose.TOP_UP:
-        return Clearance.GO
-    treasury = sweeps.treasury(tx, record.network, record.store_id)
+        return Clearance.GO if record.recipient == item.address else Clearance.NEVER
+    treasury = treasury_of(tx, catalogue, record.network, record.store_id)
     if treasury is None or treasury.address != record.recipient or treasury.effective_at > now:
         return Clearance.NEVER
-    return Clearance.GO
+    # Two at once from one address would spend the same coins: a sweep of them takes what the other's fee needs.
+    others = [other for other in outgoing.not_mined(tx, record.network, record.sender) if other.id != record.id]
+    return Clearance.WAIT if others else Clearance.GO
+
+
+def note_wait(tx: Tx, outgoing_id: str, reason: str) -> None:
+    """Say on the item why its plan cannot be signed now."""
+    item = sweeps.item_of_outgoing(tx, outgoing_id)
+    if item is not None and item.reason != reason:
+        sweeps.save_item(tx, replace(item, reason=reason))
+
+
+def committed_units(tx: Tx, catalogue: Catalogue, network: str, sender: str) -> int:
+    """How many native coins the sender's transactions may still take that are signed and not mined (I14)."""
+    native = catalogue.native(network).method
+    newest = [(record, outgoing.versions(tx, record.id)[-1]) for record in outgoing.not_mined(tx, network, sender)]
+    return sum(v.fee_limit + (v.value_units if record.method == native else 0) for record, v in newest)
 
 
 def units_to_send(tx: Tx, record: OutgoingRecord) -> int:
@@ -133,10 +157,15 @@ def units_to_send(tx: Tx, record: OutgoingRecord) -> int:
 
 def record_signed(
     tx: Tx, catalogue: Catalogue, outgoing_id: str, planned: PlannedTx, signed: SignedTx, now: datetime
-) -> VersionRecord:
-    """Commit signed bytes before their first broadcast (I11); returns the version."""
+) -> VersionRecord | None:
+    """Commit signed bytes before their first broadcast (I11); returns the version.
+
+    None: since the plan was cleared something came up against it. Then the bytes are forgotten; nobody saw them.
+    """
     record = outgoing.by_id(tx, outgoing_id)
     earlier = outgoing.versions(tx, outgoing_id)
+    if not earlier and clearance(tx, catalogue, record, now) is not Clearance.GO:
+        return None
     assert record.nonce in {None, planned.nonce}, "a transaction keeps its nonce"
     version = VersionRecord(
         outgoing_id=outgoing_id,
@@ -171,6 +200,8 @@ def record_failure(tx: Tx, catalogue: Catalogue, outgoing_id: str, reason: str, 
     """Give up a plan that nothing was signed for."""
     record = outgoing.by_id(tx, outgoing_id)
     assert record.state not in IN_FLIGHT, "what was signed may be out and cannot simply fail"
+    if record.state is State.FAILED:
+        return
     outgoing.save(tx, replace(_step(record, State.FAILED), reason=reason, updated_at=now))
     _move(tx, catalogue, record, ItemState.FAILED, now, reason)
 

@@ -21,3 +21,8 @@ def rate_for(tx: Tx, currency: str, asset: Asset, moment: datetime) -> Decimal:
     if rate is None:
         raise RateUnavailable(asset.symbol, currency)
     return rate.value
+
+
+def has_rate(tx: Tx, currency: str, asset: Asset, moment: datetime) -> bool:
+    """Whether `rate_for` knows one."""
+    return currency == asset.symbol.upper() or rates.at(tx, asset.symbol, currency, moment) is not None

@@ -7,7 +7,7 @@ from datetime import datetime
 from paynode.domain import ledger as postings
 from paynode.domain.chain import Books, Observation, Receipt, RowKind
 from paynode.domain.ledger import Posting
-from paynode.domain.outgoing import NEXT, Purpose, State
+from paynode.domain.outgoing import IN_FLIGHT, NEXT, Purpose, State
 from paynode.domain.sweep import ItemState
 from paynode.operations.arrivals import Touched
 from paynode.operations.catalogue import Catalogue
@@ -32,12 +32,14 @@ def apply(
     receipt_by_id = {receipt.id: receipt for receipt in observation.receipts}
     for own in books.own:
         record = outgoing.by_id(tx, own.id)
+        if record.state not in IN_FLIGHT:
+            continue
         receipt = receipt_by_id.get(own.id)
         if receipt is None and record.receipt_hash is not None and observation.hold is None:
             _mined_no_more(tx, catalogue, record, touched, now)
         elif receipt is not None:
             record = _mined(tx, catalogue, record, receipt, touched, now)
-            if own.id in observation.final_receipts:
+            if own.id in observation.final_receipts and observation.hold is None:
                 _ended(tx, catalogue, record, touched, now)
 
 

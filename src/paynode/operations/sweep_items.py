@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import datetime
 
+from paynode.domain import outgoing as outgoing_machine
 from paynode.domain import sweep as machine
 from paynode.domain.events import EventType
 from paynode.domain.sweep import ItemState, State
@@ -54,13 +55,25 @@ def set_item(tx: Tx, catalogue: Catalogue, item: ItemRecord, state: ItemState, t
     """Save an item in a new state, and judge its deposits and its sweep by it."""
     assert state is item.state or state in machine.ITEM_NEXT[item.state], f"{item.state} -> {state}"
     sweeps.save_item(tx, replace(item, state=state))
+    if state is ItemState.FAILED:
+        _abandon_plans(tx, item, now)
     for record in deposits.of_sweep_item(tx, item.id):
-        deposits.set_sweep(tx, record, machine.deposit_sweep(state), None)
+        states = sweeps.item_states_of_deposit(tx, record.id)
+        deposits.set_sweep(tx, record, machine.deposit_sweep_by_items(states), None)
         if record.invoice_id is not None:
             touched.add(record.invoice_id)
     sweep = sweeps.by_id(tx, item.sweep_id)
     assert sweep is not None, "an item belongs to a sweep"
     judge_sweep(tx, catalogue, sweep, now)
+
+
+def _abandon_plans(tx: Tx, item: ItemRecord, now: datetime) -> None:
+    """What was planned for a failed item is not signed any more: another sweep may collect the same money."""
+    for outgoing_id in (item.top_up_id, item.transfer_id):
+        record = None if outgoing_id is None else outgoing.by_id(tx, outgoing_id)
+        if record is not None and record.state is outgoing_machine.State.PLANNED:
+            abandoned = replace(record, state=outgoing_machine.State.FAILED, reason=item.reason, updated_at=now)
+            outgoing.save(tx, abandoned)
 
 
 def judge_sweep(tx: Tx, catalogue: Catalogue, sweep: SweepRecord, now: datetime) -> None:

@@ -12,6 +12,7 @@ from paynode.domain.events import EventType
 from paynode.domain.money import Asset
 from paynode.domain.quote import worth_at_rate
 from paynode.domain.sweep import (
+    TOP_UP_MARGIN,
     Candidate,
     Conditions,
     ItemState,
@@ -73,11 +74,25 @@ def note_waits(tx: Tx, found: Iterable[Pile], wait: Wait) -> None:
             deposits.set_sweep(tx, record, record.sweep_state, wait)
 
 
+def treasury_of(tx: Tx, catalogue: Catalogue, network: str, store_id: str) -> TreasuryRecord | None:
+    """Where a store's money is collected: what the config says and the database knows of; None: nowhere.
+
+    The database alone decides nothing: whoever could write to it must not be able to send money elsewhere (C7).
+    """
+    known = sweeps.treasury(tx, network, store_id)
+    if known is None or store_id not in catalogue.store_keys:
+        return None
+    wanted = catalogue.config.treasury(catalogue.store_keys[store_id], network)
+    return known if known.address == wanted else None
+
+
 def obstacle(tx: Tx, catalogue: Catalogue, network: str, pile: Pile, now: datetime) -> Wait | None:
     """What forbids collecting a pile whatever it costs; None: nothing does."""
     if catalogue.config.custody.mode is CustodyMode.WATCH:
         return Wait.WATCH_ONLY
-    treasury = sweeps.treasury(tx, network, pile.store_id)
+    if pile.method not in catalogue.assets:
+        return Wait.NOT_OFFERED
+    treasury = treasury_of(tx, catalogue, network, pile.store_id)
     if treasury is None:
         return Wait.NO_TREASURY
     if treasury.effective_at > now:
@@ -119,8 +134,8 @@ def plan_due_sweeps(tx: Tx, catalogue: Catalogue, network: str, prices: Prices, 
             if wait is None:
                 chosen.setdefault((pile.store_id, pile.method), []).append(pile)
                 spent += fee
-                if not candidate.is_native:
-                    gas_left[pile.store_id] = gas_left.get(pile.store_id, 0) - fee
+                if candidate.loan_units:
+                    gas_left[pile.store_id] = gas_left.get(pile.store_id, 0) - candidate.loan_units
         if wait is not None:
             note_waits(tx, [pile], wait)
     return [
@@ -131,7 +146,7 @@ def plan_due_sweeps(tx: Tx, catalogue: Catalogue, network: str, prices: Prices, 
 def _queue(
     tx: Tx, catalogue: Catalogue, network: str, store_id: str, method: str, found: list[Pile], now: datetime
 ) -> SweepRecord:
-    treasury = sweeps.treasury(tx, network, store_id)
+    treasury = treasury_of(tx, catalogue, network, store_id)
     assert treasury is not None, "the obstacle was asked first"
     assert not is_own_address(tx, catalogue, network, treasury), "start-up refuses a treasury of our own"
     record = SweepRecord(new_id("swp", now), store_id, network, method, treasury.address, State.QUEUED, now)
@@ -176,6 +191,7 @@ def _candidate(
         value=_value(tx, asset, pile.units, currency, now),
         fee_value=_value(tx, native, fee, currency, now),
         fee_units=fee,
+        loan_units=0 if asset.contract is None else fee * (TOP_UP_MARGIN + 1),  # the loan, and the fee of lending it
         is_native=asset.contract is None,
         units=pile.units,
         failed_count=failed_count,

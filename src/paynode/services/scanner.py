@@ -53,7 +53,7 @@ async def run(
         else:
             failures = 0
         if failures:
-            await database.bells.wait(bells.NETWORKS, seconds=min(2.0**failures / 2, RETRY_SECONDS_MAX))
+            await trio.sleep(min(2.0**failures / 2, RETRY_SECONDS_MAX))
         else:
             await database.bells.wait(bells.WATCHES, seconds=database.read(pause_seconds, catalogue, name, clock()))
 
@@ -72,6 +72,8 @@ async def tick(database: Database, catalogue: Catalogue, network: Chain, clock: 
 
 def pause_seconds(tx: Tx, catalogue: Catalogue, name: str, now: datetime) -> float:
     """How long to wait before the next look."""
+    if chain.network(tx, name).state == "stopped":
+        return RETRY_SECONDS_MAX
     upper = float(catalogue.networks[name].tick_seconds)
     if deposits.unfinished(tx, name) or outgoing.under_way(tx, name):
         return min(HURRY_SECONDS, upper)

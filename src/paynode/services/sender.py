@@ -10,7 +10,8 @@ import structlog
 import trio
 
 from paynode.chains.base import Chain, Outgoing, Refused, TxStatus, Unavailable, WouldRevert
-from paynode.domain.outgoing import BumpPolicy, ForeignNonce, PlannedTx, SignedTx, State, is_stuck, next_nonce
+from paynode.domain.outgoing import BumpPolicy, ForeignNonce, PlannedTx, Purpose, SignedTx, State, is_stuck, next_nonce
+from paynode.domain.sweep import TOP_UP_MARGIN
 from paynode.operations import outflows
 from paynode.operations import outgoing as operations
 from paynode.operations.catalogue import Catalogue
@@ -21,7 +22,6 @@ from paynode.store.outgoing import OutgoingRecord, VersionRecord
 
 PASS_SECONDS = 5.0
 RESEND_AFTER = timedelta(seconds=15)  # bytes that no provider knows are handed out again
-TOP_UP_MARGIN = 2  # the fee may rise between the top-up and the transfer it pays for; what is left is used next time
 
 log = structlog.get_logger()
 
@@ -98,11 +98,11 @@ class Lane:
 
     async def _send(self, record: OutgoingRecord) -> None:
         """Sign a plan and hand it out, if it may go now."""
-        match self._database.read(operations.clearance, record, self._clock()):
+        match self._database.read(operations.clearance, self._catalogue, record, self._clock()):
             case Clearance.WAIT:
                 return
             case Clearance.NEVER:
-                self._fail(record, "treasury_changed")
+                self._fail(record, "treasury_changed" if record.purpose is Purpose.SWEEP else "recipient_changed")
                 return
             case Clearance.GO:
                 pass
@@ -113,12 +113,18 @@ class Lane:
             self._database.write(outflows.pause, self._catalogue, record.network, "", reason, self._clock())
         except WouldRevert as revert:
             self._fail(record, f"would_revert: {revert}")
+        except Refused as refusal:
+            self._wait(record, f"refused: {refusal}")
         else:
-            if planned is not None:
-                await self._sign_and_broadcast(record, planned)
+            await self._sign_and_broadcast(record, planned)
 
-    async def _prepare(self, record: OutgoingRecord) -> PlannedTx | None:
-        """The transaction to sign; None: the gas station cannot pay for it now."""
+    async def _prepare(self, record: OutgoingRecord) -> PlannedTx:
+        """The transaction to sign.
+
+        Raises:
+            ForeignNonce, WouldRevert: it must not be signed.
+            Refused: the sender cannot pay for it now.
+        """
         asset = self._catalogue.assets[record.method]
         units = self._database.read(operations.units_to_send, record)
         own_next = self._database.read(outgoing.next_own_nonce, record.network, record.sender)
@@ -126,11 +132,12 @@ class Lane:
         nonce = next_nonce(record.sender, own_next=own_next, chain_pending=pending)
         wanted = Outgoing(record.sender, record.recipient, asset, units, record.empties_sender)
         planned = await self._network.prepare(wanted, nonce)
-        if asset.contract is None:
-            there = await self._network.balance_units(asset, record.sender)
-            if there < planned.value_units + planned.fee_limit_units:
-                log.warning("coins_missing", network=record.network, account=record.sender, purpose=record.purpose)
-                return None
+        native = self._catalogue.native(record.network)
+        there = await self._network.balance_units(native, record.sender)
+        free = there - self._database.read(operations.committed_units, self._catalogue, record.network, record.sender)
+        needed = planned.fee_limit_units + (planned.value_units if asset == native else 0)
+        if free < needed:
+            raise Refused(f"{record.sender} has {free} units of {native.method} to spare, and {needed} are needed")
         return planned
 
     async def _sign_and_broadcast(self, record: OutgoingRecord, planned: PlannedTx) -> None:
@@ -138,7 +145,8 @@ class Lane:
         version = self._database.write(
             operations.record_signed, self._catalogue, record.id, planned, signed, self._clock()
         )
-        await self._broadcast(version)
+        if version is not None:
+            await self._broadcast(version)
 
     async def _broadcast(self, version: VersionRecord) -> None:
         self._passing("before broadcast")
@@ -157,17 +165,24 @@ class Lane:
         statuses = [await self._network.status(version.tx_hash) for version in versions]
         if TxStatus.MINED in statuses:
             return
-        if is_stuck(
-            self._bumps,
-            last_version_at=newest.signed_at,
-            version_count=len(versions),
-            is_mined=False,
-            now=now,
-        ):
+        has_waited = is_stuck(
+            self._bumps, last_version_at=newest.signed_at, version_count=len(versions), is_mined=False, now=now
+        )
+        if has_waited and self._database.read(operations.clearance, self._catalogue, record, now) is Clearance.GO:
             planned = PlannedTx(record.sender, _nonce(record), newest.body, newest.value_units, newest.fee_limit)
-            await self._sign_and_broadcast(record, await self._network.bump(planned))
-        elif statuses[-1] is TxStatus.UNKNOWN and (newest.sent_at is None or now - newest.sent_at >= RESEND_AFTER):
+            try:
+                raised = await self._network.bump(planned)
+            except (Refused, WouldRevert) as refusal:
+                log.warning("fee_not_raised", network=record.network, tx=newest.tx_hash, reason=str(refusal))
+            else:
+                await self._sign_and_broadcast(record, raised)
+                return
+        if statuses[-1] is TxStatus.UNKNOWN and (newest.sent_at is None or now - newest.sent_at >= RESEND_AFTER):
             await self._broadcast(newest)
+
+    def _wait(self, record: OutgoingRecord, reason: str) -> None:
+        self._database.write(operations.note_wait, record.id, reason)
+        log.warning("outgoing_waits", network=record.network, id=record.id, reason=reason)
 
     def _fail(self, record: OutgoingRecord, reason: str) -> None:
         self._database.write(operations.record_failure, self._catalogue, record.id, reason, self._clock())

@@ -6,7 +6,7 @@ from datetime import datetime
 import structlog
 import trio
 
-from paynode.chains.base import Chain, Unavailable
+from paynode.chains.base import Chain, Refused, Unavailable, WouldRevert
 from paynode.operations.catalogue import Catalogue
 from paynode.operations.sweeps import Pile, Prices, note_waits, obstacle, piles, plan_due_sweeps
 from paynode.store import bells, stores, sweeps
@@ -67,7 +67,11 @@ async def _prices(database: Database, catalogue: Catalogue, network: Chain, read
         if pile.method not in costs:
             treasury = database.read(sweeps.treasury, network.network, pile.store_id)
             assert treasury is not None, "a pile without a treasury has an obstacle"
-            fees = await network.fees(catalogue.assets[pile.method], pile.address, treasury.address)
+            try:
+                fees = await network.fees(catalogue.assets[pile.method], pile.address, treasury.address)
+            except (Refused, WouldRevert) as problem:
+                log.warning("fee_unknown", network=network.network, method=pile.method, reason=str(problem))
+                continue
             costs[pile.method], fee_price = fees.transfer_cost, max(fee_price, fees.unit_price)
     gas = {}
     for store_id in {pile.store_id for pile in ready}:

@@ -6,7 +6,6 @@ INVOICES = "invoices"  # one was made or changed
 DELIVERIES = "deliveries"  # one is due
 OUTGOING = "outgoing"  # something is to be signed or sent
 WATCHES = "watches"  # an address was issued: look soon
-NETWORKS = "networks"  # an operator asked for another try
 
 
 class Bells:

@@ -150,14 +150,24 @@ def watch(tx: Tx, name: str, address: str) -> WatchRecord | None:
     return None if row is None else WATCH.decode(row)
 
 
-def open_watches(tx: Tx, name: str, now: datetime) -> list[WatchRecord]:
-    """The addresses to look at: those whose time is not over, and those whose money is not final."""
+def open_watches(tx: Tx, name: str, *, seen_until: datetime, horizon_number: int) -> list[WatchRecord]:
+    """The addresses to look at: those whose time is not over, and those whose money may still move.
+
+    Time is over once the chain was seen past it: an outage must not end a watch. A row above `horizon_number` may
+    still be reorganised away.
+    """
     found = tx.rows(
-        f"select {WATCH.of('w')} from watches w where w.network = ?1 and (w.watch_until is null or w.watch_until >= ?2 "
-        "or exists (select 1 from deposits d where d.network = w.network and d.address = w.address "
-        "  and (d.stage in ('detected', 'confirming', 'confirmed') "
-        "       or (d.stage = 'settled' and d.sweep_state <> 'swept')))) order by w.address",
-        (name, to_ms(now)),
+        f"select {WATCH.sql} from watches where network = :network and address in ("
+        "  select address from watches where network = :network and watch_until is null"
+        "  union select address from watches where network = :network and watch_until >= :seen_until"
+        "  union select address from deposits where network = :network"
+        "    and stage in ('detected', 'confirming', 'confirmed')"
+        "  union select address from deposits where network = :network and stage = 'settled' and sweep_state <> 'swept'"
+        "  union select address from disputes where network = :network"
+        "  union select address from chain_rows where network = :network and voided_at is null"
+        "    and block_number > :horizon_number"
+        ") order by address",
+        {"network": name, "seen_until": to_ms(seen_until), "horizon_number": horizon_number},
     )
     return [WATCH.decode(row) for row in found]
 

@@ -120,23 +120,30 @@ def create(path: Path) -> None:
     _check_library()
     if path.exists():
         raise DatabaseProblem(f"{path} already exists; a database is made only once.")
-    path.touch(mode=0o600)
-    connection = _connect(path)
+    beside = path.with_name(path.name + ".new")  # so that `path` is whole from the moment it is there
+    for leftover in path.parent.glob(beside.name + "*"):
+        leftover.unlink()
+    beside.touch(mode=0o600)
+    connection = _connect(beside)
     try:
         _exhaust(connection, f"pragma application_id = {APPLICATION_ID}")
         _exhaust(connection, "pragma journal_mode = wal")
         _migrate(connection)
     finally:
         connection.close()
+    beside.rename(path)
 
 
 def open(
     path: Path,
     *,
+    migrate: bool = True,
     before_commit: Callable[[], None] = _nothing,
     after_commit: Callable[[], None] = _nothing,
 ) -> Database:
-    """Open the database at `path`, migrating it if it is older than this version.
+    """Open the database at `path`, migrating it if it is older than this version and `migrate` allows it.
+
+    Commands do not migrate: an older daemon may be running on it.
 
     `before_commit` and `after_commit` run around each write's commit: the crash tests' hooks.
 
@@ -155,7 +162,10 @@ def open(
         raise DatabaseProblem(f"{path} cannot be opened: {problem}") from problem
     try:
         _check_ours(connection, path)
-        _migrate(connection)
+        if migrate:
+            _migrate(connection)
+        elif _pragma(connection, "user_version") < len(_migrations()):
+            raise DatabaseProblem(f"{path} has an older schema. Restart the daemon with this version first.")
     except apsw.Error as problem:
         connection.close()
         raise DatabaseProblem(f"{path} is damaged or not a database: {problem}. Restore a backup.") from problem
@@ -223,10 +233,11 @@ def _migrate(connection: apsw.Connection) -> None:
         try:
             _exhaust(connection, sql)
             _exhaust(connection, f"pragma user_version = {version}")
+            connection.execute("commit")
         except BaseException:
-            connection.execute("rollback")
+            if connection.in_transaction:
+                connection.execute("rollback")
             raise
-        connection.execute("commit")
 
 
 def _exhaust(connection: apsw.Connection, sql: str) -> None:

@@ -89,7 +89,7 @@ def waiting_for_sweep(tx: Tx, network: str) -> list[DepositRecord]:
     """Final deposits of a network that no sweep has taken, oldest first."""
     found = tx.rows(
         f"select {DEPOSIT.sql} from deposits where network = ? and stage = 'settled' "
-        "and sweep_state in ('unswept', 'failed') order by id",
+        "and sweep_state <> 'swept' and sweep_state in ('unswept', 'failed') order by id",
         (network,),
     )
     return [DEPOSIT.decode(row) for row in found]

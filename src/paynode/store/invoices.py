@@ -1,6 +1,7 @@
 """Invoices with their methods, quotes and addresses."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -143,12 +144,42 @@ def add_address(tx: Tx, record: AddressRecord) -> None:
     tx.run(ADDRESS.insert("addresses"), ADDRESS.encode(record))
 
 
-def past_deadline(tx: Tx, now: datetime) -> list[InvoiceRecord]:
-    """Invoices that still wait and whose deadline is over by the clock; the chains may not agree yet."""
+_WAITING = (
+    f"select {INVOICE.of('i')} from invoices i where i.status in ('open', 'confirming') and i.is_deadline_passed = 0 "
+    "and i.set_aside is null and i.expires_at < :now"
+)
+_ASKED = (
+    "select 1 from invoice_methods m join json_each(:networks) n on n.key = m.network "
+    "where m.invoice_id = i.id and m.provisioned_at is not null"
+)
+EXPIRED_AT_ONCE_MAX = 500  # more are the next tick's
+
+
+def past_deadline_unasked(tx: Tx, networks: Collection[str], now: datetime) -> list[InvoiceRecord]:
+    """Invoices that still wait past their deadline and asked for money on none of these networks."""
     found = tx.rows(
-        f"select {INVOICE.sql} from invoices where expires_at < ? and status in ('open', 'confirming') "
-        "and is_deadline_passed = 0 and set_aside is null order by expires_at limit 500",
-        (to_ms(now),),
+        f"{_WAITING} and not exists ({_ASKED}) order by i.expires_at limit {EXPIRED_AT_ONCE_MAX}",
+        {"now": to_ms(now), "networks": json.dumps(dict.fromkeys(networks, 0))},
+    )
+    return [INVOICE.decode(row) for row in found]
+
+
+def past_deadline_on(tx: Tx, network: str, seen: Mapping[str, datetime | None]) -> list[InvoiceRecord]:
+    """Invoices that asked for money on `network` and whose deadline is over on all networks they asked on.
+
+    `seen` says of every network up to which moment we have seen it; None: its view is doubtful.
+    """
+    moment = seen[network]
+    if moment is None:
+        return []
+    found = tx.rows(
+        f"{_WAITING} and exists ({_ASKED} and m.network = :network) "
+        f"and not exists ({_ASKED} and n.value <= i.expires_at) order by i.expires_at limit {EXPIRED_AT_ONCE_MAX}",
+        {
+            "now": to_ms(moment),
+            "network": network,
+            "networks": json.dumps({name: -1 if at is None else to_ms(at) for name, at in seen.items()}),
+        },
     )
     return [INVOICE.decode(row) for row in found]
 

@@ -96,6 +96,16 @@ def under_way(tx: Tx, network: str) -> list[OutgoingRecord]:
     return [OUTGOING.decode(row) for row in found]
 
 
+def not_mined(tx: Tx, network: str, sender: str) -> list[OutgoingRecord]:
+    """The sender's transactions that are signed and in no block that we know, oldest first."""
+    found = tx.rows(
+        f"select {OUTGOING.sql} from outgoing where network = ? and sender = ? "
+        "and state in ('signed', 'broadcast') and receipt_hash is null order by id",
+        (network, sender),
+    )
+    return [OUTGOING.decode(row) for row in found]
+
+
 def add_version(tx: Tx, record: VersionRecord) -> None:
     tx.run(VERSION.insert("outgoing_versions"), VERSION.encode(record))
 

@@ -107,6 +107,24 @@ def items(tx: Tx, sweep_id: str) -> list[ItemRecord]:
     ]
 
 
+def item_states_of_deposit(tx: Tx, deposit_id: str) -> list[ItemState]:
+    """The states of the items that collect a deposit or tried to, oldest first."""
+    found = tx.rows(
+        "select i.state from sweep_deposits s join sweep_items i on i.id = s.item_id where s.deposit_id = ? "
+        "order by i.id",
+        (deposit_id,),
+    )
+    return [ItemState(state) for (state,) in found]
+
+
+def take_over(tx: Tx, deposit_id: str, replaced_id: str) -> None:
+    """Let whatever collects one deposit collect another in its stead."""
+    tx.run(
+        "insert into sweep_deposits (item_id, deposit_id) select item_id, ? from sweep_deposits where deposit_id = ?",
+        (deposit_id, replaced_id),
+    )
+
+
 def items_under_way(tx: Tx, network: str) -> list[ItemRecord]:
     """Items whose sweep has not ended, oldest first."""
     found = tx.rows(
@@ -147,6 +165,10 @@ def failed_counts(tx: Tx, network: str) -> dict[tuple[str, str], int]:
 def treasury(tx: Tx, network: str, store_id: str) -> TreasuryRecord | None:
     row = tx.row(f"select {TREASURY.sql} from treasuries where network = ? and store_id = ?", (network, store_id))
     return None if row is None else TREASURY.decode(row)
+
+
+def treasury_addresses(tx: Tx) -> set[str]:
+    return {address for (address,) in tx.rows("select address from treasuries")}
 
 
 def set_treasury(tx: Tx, record: TreasuryRecord) -> None:

@@ -150,6 +150,7 @@ create table watches (
 ) strict, without rowid;
 
 create index watches_of_invoice on watches (invoice_id);
+create index watches_by_end on watches (network, watch_until);
 
 -- Where one pair's floor differs from its watch's.
 create table floors (
@@ -222,6 +223,7 @@ create table chain_rows (
 create unique index chain_rows_once on chain_rows (network, kind, address, method, block_hash, tx_hash, log_index)
     where voided_at is null;
 create index chain_rows_of_address on chain_rows (network, address) where voided_at is null;
+create index chain_rows_by_block on chain_rows (network, block_number) where voided_at is null;
 create index chain_rows_of_tx on chain_rows (network, tx_hash, address, method);
 
 -- A transfer to one of our addresses, as merchants see it.
@@ -249,7 +251,7 @@ create index deposits_of_invoice on deposits (invoice_id, id);
 create index deposits_of_store on deposits (store_id, id);
 create index deposits_replacing on deposits (replaces) where replaces is not null;
 create index deposits_unfinished on deposits (network) where stage in ('detected', 'confirming', 'confirmed');
-create index deposits_unswept on deposits (network, address, method) where stage = 'settled' and sweep_state in ('unswept', 'failed');
+create index deposits_unswept on deposits (network, address, method) where stage = 'settled' and sweep_state <> 'swept';
 
 -- One movement of ours from one address, whatever number of versions were signed for its nonce.
 create table outgoing (
@@ -324,7 +326,9 @@ create table sweep_items (
 ) strict;
 
 create index sweep_items_of_sweep on sweep_items (sweep_id);
-create unique index sweep_items_once on sweep_items (network, address, method) where state not in ('completed', 'failed');
+-- Two may be under way at once: a reorganisation brings an ended one back. Of those not signed yet there is one.
+create unique index sweep_items_once on sweep_items (network, address, method) where state in ('queued', 'funding');
+create index sweep_items_of_address on sweep_items (network, address, method);
 create index sweep_items_of_transfer on sweep_items (transfer_id) where transfer_id is not null;
 create index sweep_items_of_top_up on sweep_items (top_up_id) where top_up_id is not null;
 
