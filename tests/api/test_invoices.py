@@ -95,7 +95,7 @@ async def test_an_amount_that_is_no_payable_decimal_is_refused_with_its_pointer(
         ("100.5", "JPY", 422),
         ("1.234", "KWD", 503),
         ("1.2345", "KWD", 422),
-        ("1.000001", "USDT", 503),  # payable in USDT, but nothing tells what the other coin costs in it
+        ("1.000001", "USDT", 201),  # offered in USDT alone: nothing tells what the other coin costs in it
         ("1.0000001", "USDT", 422),
     ],
 )

@@ -187,19 +187,56 @@ async def test_an_idle_connection_ends_when_the_server_stops(app: ASGIFramework)
         assert await read_all(stream) == b""
 
 
-async def test_when_full_the_longest_idle_connection_makes_room(
-    app: ASGIFramework, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("begun", [b"", request("POST", f"/checkout/inv_{'0' * 26}/methods/x", body=BODY)[:-1]])
+async def test_when_full_the_connection_that_waited_longest_makes_room(
+    app: ASGIFramework, monkeypatch: pytest.MonkeyPatch, begun: bytes
 ) -> None:
     monkeypatch.setattr(server, "CONNECTIONS_MAX", 2)
     async with serving(app) as served:
         first, second = await served.connect(), await served.connect()
-        await wait_all_tasks_blocked()
+        await first.send_all(begun)
+        await wait_all_tasks_blocked(0.05)
         assert (await served.ask(request())).startswith(b"HTTP/1.1 200")
         assert await read_all(first) == b""
         await second.send_all(request())
         assert (await read_all(second)).startswith(b"HTTP/1.1 200")
         await first.aclose()
         await second.aclose()
+
+
+async def test_a_request_being_served_makes_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "CONNECTIONS_MAX", 1)
+    arrived, go_on = trio.Event(), trio.Event()
+
+    async def slow(_scope: Any, _receive: Any, send: Any) -> None:
+        arrived.set()
+        await go_on.wait()
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"4")]})
+        await send({"type": "http.response.body", "body": b"done", "more_body": False})
+
+    async with serving(slow) as served, await served.connect() as stream:
+        await stream.send_all(request())
+        await arrived.wait()
+        assert await served.ask(request()) == b""
+        go_on.set()
+        assert (await read_all(stream)).endswith(b"done")
+
+
+async def test_a_client_that_asks_whether_to_send_its_body_is_told_to(app: ASGIFramework, authorization: str) -> None:
+    asked = request("POST", "/v1/invoices", authorization, "Expect: 100-continue", body=BODY)
+    async with serving(app) as served, await served.connect() as stream:
+        await stream.send_all(asked.removesuffix(BODY))
+        assert (await stream.receive_some()).startswith(b"HTTP/1.1 100")
+        await stream.send_all(BODY)
+        assert (await read_all(stream)).startswith(b"HTTP/1.1 201")
+
+
+async def test_an_answer_to_head_has_the_length_and_no_body(app: ASGIFramework) -> None:
+    async with serving(app) as served:
+        head, _, body = (await served.ask(request("HEAD"))).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200")
+    assert b"content-length: 62" in head.lower()
+    assert body == b""
 
 
 async def test_a_bug_on_one_connection_ends_no_other(app: ASGIFramework, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ pyproject.toml pins its minor version.
 
 import logging
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from math import inf
 
@@ -17,7 +17,8 @@ import trio
 from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.config import Config
 from hypercorn.events import Closed, Event, RawData, Updated
-from hypercorn.protocol.events import Request
+from hypercorn.protocol.events import EndBody, Request
+from hypercorn.protocol.events import Event as StreamEvent
 from hypercorn.protocol.h11 import STREAM_ID, H11Protocol
 from hypercorn.protocol.http_stream import HTTPStream
 from hypercorn.trio.task_group import TaskGroup
@@ -26,7 +27,7 @@ from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ASGIFramework, ConnectionState, H11SendableEvent
 from hypercorn.utils import parse_socket_addr, repr_socket_addr
 
-CONNECTIONS_MAX = 512  # below the 1024 files that systemd gives a service; past it, the longest idle one goes
+CONNECTIONS_MAX = 512  # below the 1024 files that systemd gives a service; past it, the longest waiting one goes
 BACKLOG = 1024
 HEAD_BYTES_MAX = PIECE_BYTES = 16 * 1024  # judged between two pieces: a head has at most both together
 IDLE_SECONDS = 10  # between requests, and for all of a request's head: drips gain nothing
@@ -51,7 +52,7 @@ class Server:
 
     async def handle(self, stream: trio.SocketStream) -> None:
         """Serve one connection. Whatever is wrong with it ends it, and nothing else."""
-        if len(self.connections) >= CONNECTIONS_MAX and not self._drop_longest_idle():
+        if len(self.connections) >= CONNECTIONS_MAX and not self._drop_longest_waiting():
             await trio.aclose_forcefully(stream)
             return
         connection = Connection(self, stream)
@@ -71,9 +72,9 @@ class Server:
         for connection in self.connections:
             connection.hurry()
 
-    def _drop_longest_idle(self) -> bool:
+    def _drop_longest_waiting(self) -> bool:
         for connection in self.connections:
-            if connection.is_idle:
+            if connection.is_waiting:
                 connection.cut()
                 return True
         return False
@@ -85,7 +86,7 @@ class Connection(TCPServer):
     def __init__(self, server: Server, stream: trio.SocketStream) -> None:
         state = ConnectionState({})
         super().__init__(server.app, server.config, server.context, state, stream)  # type: ignore[arg-type]
-        self.is_idle = True
+        self.is_waiting = True  # for its client, who has not sent a whole request
         self._server = server
         self._reading = trio.CancelScope()
         self._sending: trio.CancelScope | None = None
@@ -110,6 +111,7 @@ class Connection(TCPServer):
                     server=own,
                     send=self.protocol_send,
                 )
+                self.protocol.arrived = self._request_arrived  # type: ignore[attr-defined]
                 await self.idle_task.restart(task_group, self._idle_timeout)
                 await self._read_data()
                 self._is_over = True
@@ -122,11 +124,11 @@ class Connection(TCPServer):
             await self._send(event.data)
             return
         # The task of the request that ended may be cancelled by now; its connection must go on, or end, all the same.
-        with trio.CancelScope(shield=True):
+        with trio.move_on_after(DRAIN_SECONDS, shield=True):
             if isinstance(event, Closed):
                 await self._drain()
             elif isinstance(event, Updated) and not self._is_over:
-                self.is_idle = event.idle
+                self.is_waiting = self.is_waiting or event.idle
                 await super().protocol_send(event)
 
     def hurry(self) -> None:
@@ -136,8 +138,11 @@ class Connection(TCPServer):
 
     def cut(self) -> None:
         """Close the socket under whoever waits for it."""
-        self.is_idle = False
+        self.is_waiting = False
         self.stream.socket.close()
+
+    def _request_arrived(self) -> None:
+        self.is_waiting = False
 
     async def _send(self, data: bytes) -> None:
         """Send all of it, whoever is cancelled meanwhile; a client too slow to take it loses the connection."""
@@ -184,13 +189,14 @@ class Connection(TCPServer):
 class Http11(H11Protocol):
     """HTTP/1.1 and nothing else: we have no use for WebSockets, and proxies speak HTTP/2 for us."""
 
+    arrived: Callable[[], None]
     _unsent = b""
 
     async def _check_protocol(self, event: h11.Request) -> None:
         """Take no offer to switch to HTTP/2."""
 
     async def _create_stream(self, request: h11.Request) -> None:
-        self.stream = HTTPStream(
+        self.stream = Stream(
             self.app,
             self.config,
             self.context,
@@ -201,6 +207,7 @@ class Http11(H11Protocol):
             self.stream_send,
             STREAM_ID,
         )
+        self.stream.arrived = self.arrived
         await self.stream.handle(
             Request(
                 stream_id=STREAM_ID,
@@ -225,6 +232,17 @@ class Http11(H11Protocol):
         if self._unsent and not isinstance(event, h11.Response):
             unsent, self._unsent = self._unsent, b""
             await self.send(RawData(unsent))
+
+
+class Stream(HTTPStream):
+    """One request and its answer."""
+
+    arrived: Callable[[], None]
+
+    async def handle(self, event: StreamEvent) -> None:
+        if isinstance(event, EndBody):
+            self.arrived()
+        await super().handle(event)
 
 
 async def serve(
