@@ -50,7 +50,8 @@ SIM_BLOCK_SECONDS = 1.0
 SIM_GAS_UNITS = 10**19  # what a simulated gas station starts with: ten coins of 18 decimals
 
 # A loop that has not come round for this long is stuck: the watchdog then lets the supervisor restart us.
-PATIENCE_SECONDS = 600.0  # past the heartbeat of an idle scanner, and past its longest tick
+PATIENCE_SECONDS = 600.0  # of what waits for networks: past an idle scanner's heartbeat, and its longest tick
+SHORT_PATIENCE_SECONDS = 60.0  # of what waits for nobody: these loops come round every second or two
 
 log = structlog.get_logger()
 
@@ -168,31 +169,37 @@ async def serve(
         async with trio.open_nursery() as services:
             for name, network in node.chains.items():
                 await _start_network(services, node, name, network, progress)
-            beat = progress.beater("webhooks", PATIENCE_SECONDS)
-            await services.start(
-                partial(
-                    webhooks.run,
-                    node.database,
-                    node.catalogue,
-                    node.outbound,
-                    clock=clock,
-                    jitter=jitter,
-                    beat=beat,
-                    passing=node.crash.passing,
-                )
-            )
-            beat = progress.beater("timers", PATIENCE_SECONDS)
-            await services.start(partial(timers.run, node.database, node.catalogue, clock=clock, beat=beat))
-            app = create_app(_api_node(node, progress))
-            urls = await services.start(partial(serve_http, app, config.node.listen, stop=stop))
-            await services.start(watchdog.run, progress, urls)
-            log.info("ready", version=__version__, listen=list(urls), networks=sorted(node.chains))
-            task_status.started(urls)
-            await trio.to_thread.run_sync(node.warm_up)
-            await stop.wait()
-            log.info("stopping")
-            await watchdog.stopping()
+            await _start_common(services, node, progress)
+            async with trio.open_nursery() as front:  # ends once the last request under way is answered
+                app = create_app(_api_node(node, progress))
+                urls = await front.start(partial(serve_http, app, config.node.listen, stop=stop))
+                await services.start(watchdog.run, progress, urls)
+                log.info("ready", version=__version__, listen=list(urls), networks=sorted(node.chains))
+                task_status.started(urls)
+                await trio.to_thread.run_sync(node.warm_up)
+                await stop.wait()
+                log.info("stopping")
+                await watchdog.stopping()
             services.cancel_scope.cancel()
+
+
+async def _start_common(services: trio.Nursery, node: Node, progress: Progress) -> None:
+    """Start the loops that no network owns."""
+    database, catalogue, clock = node.database, node.catalogue, node.clock
+    beat = progress.beater("webhooks", SHORT_PATIENCE_SECONDS)
+    run = partial(
+        webhooks.run,
+        database,
+        catalogue,
+        node.outbound,
+        clock=clock,
+        jitter=jitter,
+        beat=beat,
+        passing=node.crash.passing,
+    )
+    await services.start(run)
+    beat = progress.beater("timers", SHORT_PATIENCE_SECONDS)
+    await services.start(partial(timers.run, database, catalogue, clock=clock, beat=beat))
 
 
 async def _start_network(services: trio.Nursery, node: Node, name: str, network: Chain, progress: Progress) -> None:
