@@ -1,6 +1,6 @@
 """The node's books held against the chain, read directly and never through the node."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from tests.lab.client import Deployed, Lab
 from tests.lab.node import TREASURY, Node, gas_address
@@ -18,14 +18,20 @@ async def units_on_chain(lab: Lab, token: Deployed | None, address: str) -> int:
     return int(await lab.read(token, "balanceOf", address))
 
 
-async def assert_books_match_chain(shop: Node, lab: Lab, token_by_method: Mapping[str, Deployed | None]) -> None:
-    """Once all is quiet: the treasury holds what we say was swept, our addresses what we say lies there."""
+async def assert_books_match_chain(
+    shop: Node,
+    lab: Lab,
+    token_by_method: Mapping[str, Deployed | None],
+    *,
+    treasuries: Sequence[str] = (TREASURY,),
+) -> None:
+    """Once all is quiet: the treasuries hold what we say was swept, our addresses what we say lies there."""
     invoices = (await shop.get("/v1/invoices?limit=100"))["data"]
     addresses = {method["address"] for invoice in invoices for method in invoice["methods"] if method["address"]}
     balances = {balance["method"]: balance for balance in (await shop.get("/v1/balances"))["data"]}
     for method, token in token_by_method.items():
         booked = balances[method]
-        in_treasury = await units_on_chain(lab, token, TREASURY)
+        in_treasury = sum([await units_on_chain(lab, token, treasury) for treasury in treasuries])
         assert in_treasury == int(booked["swept_units"]), f"{method} in the treasury"
         ours = [await units_on_chain(lab, token, address) for address in (*addresses, gas_address())]
         held = sum(int(booked[f"{account}_units"]) for account in ("deposits", "in_transit", "gas"))

@@ -5,7 +5,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +27,7 @@ MNEMONIC = "abandon " * 11 + "about"
 TREASURY = "0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf"  # of the private key 1
 WAIT_SECONDS = 60.0  # for what a healthy node does within a few
 POLL_SECONDS = 0.1
+HOT = 'mnemonic_file = "mnemonic"'
 KEY = re.compile(r"pn_test_\w+")
 
 Json = dict[str, Any]
@@ -45,6 +46,7 @@ class Node:
     node_key: str = ""
     secret: str = ""
     process: subprocess.Popen[bytes] | None = None
+    program: Sequence[str] = ("-m", "paynode")  # what Python runs; its arguments follow
     client: httpx.AsyncClient = field(default_factory=lambda: httpx.AsyncClient(trust_env=False, timeout=10))
 
     @property
@@ -55,21 +57,32 @@ class Node:
 
     def paynode(self, *arguments: str) -> str:
         """What a command prints; it must succeed."""
-        done = subprocess.run(
+        done = self.attempt(*arguments)
+        assert done.returncode == 0, f"paynode {' '.join(arguments)}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def attempt(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """How a command ends, well or not."""
+        return subprocess.run(
             [sys.executable, "-m", "paynode", *arguments, "-c", str(self.config)],
             capture_output=True,
             text=True,
             timeout=60,
             check=False,
+            env={**os.environ, **self.env},
         )
-        assert done.returncode == 0, f"paynode {' '.join(arguments)}: {done.stdout}{done.stderr}"
-        return done.stdout
+
+    def edit_config(self, old: str, new: str) -> None:
+        """Exchange some text of the config, as its owner would before the next start."""
+        text = self.config.read_text()
+        assert text.count(old) == 1, f"{old} is there {text.count(old)} times"
+        self.config.write_text(text.replace(old, new))
 
     def launch(self, **env: str) -> None:
         """Start the daemon, without waiting for it."""
         with (self.folder / "node.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "paynode", "run", "-c", str(self.config)],
+                [sys.executable, *self.program, "run", "-c", str(self.config)],
                 stdout=log,
                 stderr=log,
                 env={**os.environ, **self.env, **env},
@@ -80,6 +93,11 @@ class Node:
         """Start the daemon and wait until it answers and watches its chain."""
         self.launch(**env)
         await self.until(self._is_watching, "the node is up and watches its chain")
+
+    async def start_blind(self, **env: str) -> None:
+        """Start the daemon and wait until it answers, whatever it sees of its chain."""
+        self.launch(**env)
+        await self.until(self._answers, "the node answers")
 
     def kill(self) -> None:
         """kill -9."""
@@ -106,6 +124,10 @@ class Node:
         methods = await self.get("/v1/payment_methods")
         return all(method["ready"] for method in methods["data"])
 
+    async def _answers(self) -> bool:
+        assert self.is_running, f"the node has ended: {self.log[-3000:]}"
+        return (await self.client.get(self.url + "/v1/status")).status_code == 200
+
     # Its API.
 
     @property
@@ -123,6 +145,38 @@ class Node:
         answer = await self.client.post(self.url + path, json=body or {}, headers=headers)
         assert answer.is_success, f"POST {path}: {answer.status_code} {answer.text}"
         found: Json = answer.json()
+        return found
+
+    async def listed(self, what: str) -> list[Json]:
+        """Everything of a list, as long as it is one page."""
+        page = await self.get(f"/v1/{what}?limit=100")
+        assert not page["has_more"], f"more {what} than a test should make"
+        found: list[Json] = page["data"]
+        return found
+
+    async def network(self, name: str = "eth") -> Json:
+        """A network as its owner sees it."""
+        self.node_key = self.node_key or self.paynode("keys", "create", "--node").split()[-1]
+        return await self.get(f"/v1/networks/{name}", key=self.node_key)
+
+    async def until_network(self, state: str, name: str = "eth") -> Json:
+        """The network, once it is in this state."""
+
+        async def is_so() -> Json | None:
+            seen = await self.network(name)
+            return seen if seen["state"] == state else None
+
+        found: Json = await self.until(is_so, f"{name} is {state}")
+        return found
+
+    async def until_told(self, kind: str, count: int = 1) -> list[Json]:
+        """The events of one kind, once the merchant was told so many."""
+
+        async def is_so() -> list[Json] | None:
+            found = [event for event in self.events() if event["type"] == kind]
+            return found if len(found) >= count else None
+
+        found: list[Json] = await self.until(is_so, f"{count} webhooks {kind}")
         return found
 
     async def invoice(self, amount: str, method: str, **more: Any) -> Json:
@@ -185,15 +239,19 @@ async def node(
     receiver: Receiver,
     tokens: Mapping[str, tuple[Deployed, int]],
     *,
-    rpc: str | None = None,
+    rpc: Sequence[str] = (),
     confirmations: int = 3,
+    custody: str = HOT,
+    sweep: str = 'every = "1s"',
     more: str = "",
     gas_units: int = 10**18,
     env: Mapping[str, str] | None = None,
+    is_blind: bool = False,
 ) -> AsyncIterator[Node]:
     """A node on the lab's chain, called `eth`, with these tokens (contract and decimals by symbol), each worth 1 USD.
 
-    Its gas station gets `gas_units` of the native coin.
+    Its gas station gets `gas_units` of the native coin. `rpc` replaces the lab's own URL, `more` are tables of the
+    config, and `is_blind` says that it need not reach its chain to begin with.
     """
     port = await _free_port()
     listed = "\n".join(
@@ -209,19 +267,19 @@ data_dir = "{folder}/data"
 listen = ["127.0.0.1:{port}"]
 
 [custody]
-mnemonic_file = "mnemonic"
+{custody}
 
 [networks.eth]
 family = "evm"
 chain_id = {lab.chain_id}
-rpc = {[rpc or lab.url]}
+rpc = {list(rpc) or [lab.url]}
 confirmations = {confirmations}
 reorg_horizon = 64
 tick_seconds = 1
 treasury = "{TREASURY}"
 native = {{ symbol = "eth", decimals = 18 }}
 {listed}
-sweep = {{ every = "1s" }}
+sweep = {{ {sweep} }}
 
 [rates]
 static = {{ {rates} }}
@@ -230,16 +288,17 @@ static = {{ {rates} }}
 allow = {receiver.allow}
 {more}
 """)
-    mnemonic = folder / "mnemonic"
-    mnemonic.write_text(MNEMONIC)
-    mnemonic.chmod(0o600)
+    if HOT in custody:
+        mnemonic = folder / "mnemonic"
+        mnemonic.write_text(MNEMONIC)
+        mnemonic.chmod(0o600)
     printed = KEY.search(running.paynode("init"))
     assert printed is not None, "init prints the first key"
     running.key = printed[0]
     try:
         if gas_units:
             await lab.send_native(gas_address(), gas_units)
-        await running.start()
+        await (running.start_blind() if is_blind else running.start())
         endpoint = await running.post("/v1/webhook_endpoints", {"url": receiver.url("/hooks"), "events": ["*"]})
         running.secret = endpoint["secret"]
         yield running
