@@ -13,7 +13,7 @@ from paynode.store.invoices import AddressRecord, InvoiceRecord, MethodRecord
 
 def issue_address(
     tx: Tx, catalogue: Catalogue, record: InvoiceRecord, entry: MethodRecord, derive: Derive, now: datetime
-) -> None:
+) -> AddressRecord:
     """Give the invoice its address for `entry`'s method, one per chain family, watched on every network of it.
 
     So money sent on a wrong network of the same family is seen as well. The watch's floor is the network's cursor:
@@ -29,6 +29,8 @@ def issue_address(
     family = catalogue.family(entry.network)
     issued = invoices.addresses(tx, record.id).get(family) or _derived(tx, catalogue, record, family, derive, now)
     for network in catalogue.networks_of(family):
+        if not chain.is_awaiting(tx, network.name, now):
+            tx.ring(bells.WATCHES)  # its scanner rests; otherwise it looks soon, and need not for each address
         cursor = chain.cursor(tx, network.name)
         chain.add_watch(
             tx,
@@ -44,7 +46,7 @@ def issue_address(
         )
     chain.set_depth(tx, entry.network, issued.address, _depth_needed(tx, record.id, entry.network))
     invoices.mark_provisioned(tx, record.id, entry.method, now)
-    tx.ring(bells.WATCHES)
+    return issued
 
 
 def _depth_needed(tx: Tx, invoice_id: str, network: str) -> int:

@@ -182,6 +182,15 @@ def has_open_invoices(tx: Tx, name: str, now: datetime) -> bool:
     return row is not None
 
 
+def is_awaiting(tx: Tx, name: str, now: datetime) -> bool:
+    """Whether some invoice's address is watched on the network now; if so, there are open invoices."""
+    row = tx.row(
+        "select 1 from watches where network = ? and watch_until >= ? and invoice_id is not null limit 1",
+        (name, to_ms(now)),
+    )
+    return row is not None
+
+
 def as_watch(record: WatchRecord, methods: tuple[str, ...]) -> Watch:
     return Watch(record.address, record.floor, record.depth, methods)
 
