@@ -21,7 +21,7 @@ from paynode.operations.pricing import has_rate, rate_for
 from paynode.store import invoices
 from paynode.store.database import Tx
 from paynode.store.ids import new_id
-from paynode.store.invoices import InvoiceRecord, MethodRecord
+from paynode.store.invoices import AddressRecord, InvoiceRecord, MethodRecord
 
 CONFIRMATIONS_MAX = 10_000
 
@@ -93,10 +93,13 @@ def create_invoice(
     ]
     invoices.add(tx, record, entries)
     invoices.add_quotes(tx, record.id, quotes)
+    addresses: dict[str, AddressRecord] = {}
     if command.provision:
         for entry in entries:
-            issue_address(tx, catalogue, record, entry, derive, now)
-    loaded = loading.with_parts(tx, record)
+            issued = issue_address(tx, catalogue, record, entry, derive, now)
+            addresses[issued.family] = issued
+        entries = [replace(entry, provisioned_at=now) for entry in entries]
+    loaded = LoadedInvoice(record, entries, {method: [quote] for method, quote in quotes}, addresses, (), {})
     tell(tx, catalogue, loaded, [EventType.INVOICE_CREATED], now)
     return loaded
 

@@ -22,7 +22,7 @@ View = dict[str, Any]
 
 def moment(value: datetime | None) -> str | None:
     """RFC 3339, UTC, milliseconds."""
-    return None if value is None else value.strftime("%Y-%m-%dT%H:%M:%S.") + f"{value.microsecond // 1000:03d}Z"
+    return None if value is None else f"{value.replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
 
 
 def _seconds_until(value: datetime, now: datetime) -> int:
