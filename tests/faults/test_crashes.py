@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 import trio
-from tests.faults.test_spine import address, blocks
+from tests.faults.test_spine import BLOCK_SECONDS, address
 from tests.lab.anvil import anvil
 from tests.lab.books import assert_audited, assert_books_match_chain
 from tests.lab.client import Deployed, Lab
@@ -34,7 +34,7 @@ STORY = [
 
 async def test_a_node_that_dies_again_and_again_still_does_everything_once(tmp_path: Path) -> None:
     """Each start lives a few points longer than the one before, so the deaths fall all over the journeys."""
-    async with shop_on_chain(tmp_path) as (shop, lab, usdt):
+    async with shop_on_chain(tmp_path) as (shop, lab, usdt, _):
         shop.stop()
         deaths, journeys = 0, []
         for number in range(4):
@@ -57,12 +57,13 @@ async def test_a_node_that_dies_again_and_again_still_does_everything_once(tmp_p
 @pytest.mark.parametrize("method", ["eth_usdt", "eth_eth"])
 async def test_a_death_at_any_single_point_of_a_journey_changes_nothing(tmp_path: Path, method: str) -> None:
     """One journey for each point, from the same beginning, until one passes without dying."""
-    async with shop_on_chain(tmp_path) as (shop, lab, usdt):
+    async with shop_on_chain(tmp_path) as (shop, lab, usdt, still):
         shop.stop()
         beginning = tmp_path / "beginning"
         shutil.copytree(tmp_path / "data", beginning)
         for point in range(1, POINTS_MAX):
-            before = await lab.snapshot()
+            async with still:
+                before = await lab.snapshot()
             shutil.rmtree(tmp_path / "data")
             shutil.copytree(beginning, tmp_path / "data")
             shop.receiver.hooks.clear()
@@ -77,7 +78,8 @@ async def test_a_death_at_any_single_point_of_a_journey_changes_nothing(tmp_path
             await journey.assert_done_once()
             await assert_books_match_chain(shop, lab, {"eth_usdt": usdt, "eth_eth": None})
             shop.kill()
-            await lab.revert(before)
+            async with still:
+                await lab.revert(before)
             if not has_died:
                 print(f"{method}: {point - 1} points")
                 await shop.start()
@@ -136,8 +138,16 @@ class Journey:
 
 
 @asynccontextmanager
-async def shop_on_chain(folder: Path) -> AsyncIterator[tuple[Node, Lab, Deployed]]:
-    """A node on a chain that goes on by itself, and its token."""
+async def shop_on_chain(folder: Path) -> AsyncIterator[tuple[Node, Lab, Deployed, trio.Lock]]:
+    """A node on a chain that goes on by itself, its token, and the lock under which the chain stands still."""
+    still = trio.Lock()
+
+    async def blocks(lab: Lab) -> None:
+        while True:
+            await trio.sleep(BLOCK_SECONDS)
+            async with still:
+                await lab.mine()
+
     async with anvil() as lab, trio.open_nursery() as nursery:
         receiver = Receiver()
         await receiver.listen(nursery)
@@ -145,6 +155,6 @@ async def shop_on_chain(folder: Path) -> AsyncIterator[tuple[Node, Lab, Deployed
         await lab.mine(5)
         nursery.start_soon(blocks, lab)
         async with node(folder, lab, receiver, {"usdt": (usdt, 6)}) as shop:
-            yield shop, lab, usdt
+            yield shop, lab, usdt, still
             assert_audited(shop)
         nursery.cancel_scope.cancel()

@@ -57,7 +57,7 @@ def _depth_needed(tx: Tx, invoice_id: str, network: str) -> int:
 def _derived(
     tx: Tx, catalogue: Catalogue, record: InvoiceRecord, family: Family, derive: Derive, now: datetime
 ) -> AddressRecord:
-    account = catalogue.config.stores[catalogue.store_keys[record.store_id]].account
+    account = stores.account_number(tx, record.store_id)
     treasuries = sweeps.treasury_addresses(tx)
     while True:
         index = stores.take_index(tx, family, account)

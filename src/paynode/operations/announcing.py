@@ -28,7 +28,7 @@ def announce(
     only_endpoint: EndpointRecord | None = None,
 ) -> str:
     """Write one event with its deliveries; returns its id. `view` is the object as it is after the change."""
-    event_id = new_id("evt", now)
+    event_id = outbox.new_event_id(tx, now)
     sequence = outbox.next_sequence(tx, subject)
     payload = msgspec.json.encode(
         {

@@ -40,8 +40,9 @@ class Catalogue:
         return tuple(asset.method for asset in self.networks[network].assets)
 
     def store_name(self, store_id: str) -> str:
-        """What people call the store."""
-        return self.config.stores[self.store_keys[store_id]].name
+        """What people call the store; one that left the config keeps its id."""
+        key = self.store_keys.get(store_id)
+        return store_id if key is None else self.config.stores[key].name
 
     def explorer_tx_url(self, network: str, tx_hash: str) -> str | None:
         explorer = self.networks[network].explorer if network in self.networks else None

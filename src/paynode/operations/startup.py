@@ -10,6 +10,7 @@ from paynode.domain.quote import Rate
 from paynode.operations.announcing import announce
 from paynode.operations.catalogue import Catalogue, build
 from paynode.operations.sweeps import is_own_address
+from paynode.operations.views import moment
 from paynode.store import chain, rates, stores, sweeps
 from paynode.store.chain import WatchRecord
 from paynode.store.database import Tx
@@ -136,7 +137,7 @@ def _sync_treasury(tx: Tx, catalogue: Catalogue, store_id: str, key: str, networ
             "network": network,
             "address": wanted,
             "previous_address": known.address,
-            "effective_at": effective_at.isoformat(),
+            "effective_at": moment(effective_at),
         }
         announce(
             tx,

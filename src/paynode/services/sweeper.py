@@ -75,7 +75,7 @@ async def _prices(database: Database, catalogue: Catalogue, network: Chain, read
             costs[pile.method], fee_price = fees.transfer_cost, max(fee_price, fees.unit_price)
     gas = {}
     for store_id in {pile.store_id for pile in ready}:
-        account = catalogue.config.stores[catalogue.store_keys[store_id]].account
+        account = database.read(stores.account_number, store_id)
         branch = database.read(stores.account, catalogue.family(network.network), account)
         if branch is not None and branch.gas_address:
             gas[store_id] = await network.balance_units(native, branch.gas_address)

@@ -9,13 +9,26 @@ from datetime import datetime
 
 from paynode.store.times import to_ms
 
+STEP_BITS = 60  # leaves room for a million steps within the 80 random bits of one millisecond
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PATTERN = re.compile(r"[a-z]{3}_[0-7][0-9A-HJKMNP-TV-Z]{25}", re.ASCII)
 
 
 def new_id(prefix: str, now: datetime) -> str:
     """A fresh identifier such as `inv_01J...`."""
-    value = to_ms(now) << 80 | secrets.randbits(80)
+    return _written(prefix, to_ms(now) << 80 | secrets.randbits(80))
+
+
+def id_after(earlier: str) -> str:
+    """An identifier of the same kind that sorts after `earlier`, and is still not to be guessed."""
+    prefix, _, digits = earlier.partition("_")
+    value = 0
+    for digit in digits:
+        value = value << 5 | _ALPHABET.index(digit)
+    return _written(prefix, value + 1 + secrets.randbits(STEP_BITS))
+
+
+def _written(prefix: str, value: int) -> str:
     digits = [_ALPHABET[value >> shift & 31] for shift in range(125, -1, -5)]
     return f"{prefix}_{''.join(digits)}"
 

@@ -51,6 +51,13 @@ def by_id(tx: Tx, store_id: str) -> StoreRecord | None:
     return None if row is None else STORE.decode(row)
 
 
+def account_number(tx: Tx, store_id: str) -> int:
+    """The store's branch of the key tree, also of one that left the config."""
+    row = tx.row("select account from stores where id = ?", (store_id,))
+    assert row is not None, "stores are never deleted"
+    return int(row[0])
+
+
 def all_stores(tx: Tx) -> list[StoreRecord]:
     return [STORE.decode(row) for row in tx.rows(f"select {STORE.sql} from stores order by id")]
 

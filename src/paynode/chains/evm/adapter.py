@@ -17,10 +17,13 @@ from paynode.chains.evm.tick import Memory, Tick
 from paynode.chains.evm.watchlist import Watchlist
 from paynode.chains.evm.wire import Quantity, parse_address
 from paynode.chains.jsonrpc import ProviderFailed
-from paynode.chains.rpc import Provider, RpcPool
+from paynode.chains.rpc import REST_SECONDS_MAX, Provider, RpcPool
 from paynode.domain.chain import BlockRef, Books, Observation
 from paynode.domain.money import Asset
 
+ALONE_REST_SECONDS = (
+    5.0  # of a provider without another: behind one name stand many machines, and the next may be right
+)
 STUCK_SECONDS = 60  # five blocks of the slowest chain we know
 STUCK_BLOCKS = 2  # providers of one chain are often a block or two apart
 
@@ -89,7 +92,7 @@ class EvmChain:
             except DeepReorg as error:
                 deep = error
             except WrongContext as failure:
-                primary.degrade(failure.reason)
+                primary.degrade(failure.reason, ALONE_REST_SECONDS if len(self._pool.all) == 1 else REST_SECONDS_MAX)
                 failures.append(failure)
             except ProviderFailed as failure:
                 failures.append(failure)
