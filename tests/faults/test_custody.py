@@ -1,0 +1,187 @@
+"""Who may move the money, where to, and what becomes of money that cannot be moved yet."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import trio
+from tests.faults.test_spine import address, blocks, until_quiet, until_told
+from tests.lab.anvil import anvil
+from tests.lab.books import assert_audited, assert_books_match_chain, units_on_chain
+from tests.lab.client import Deployed, Lab
+from tests.lab.node import HOT, MNEMONIC, TREASURY, Node, gas_address, node
+from tests.lab.receiver import Receiver
+
+from paynode.cli.exit_codes import ExitCode
+from paynode.config import Secret
+from paynode.domain.key_paths import deposit_path, gas_path
+from paynode.seed import Seed
+
+USDT, COIN = 10**6, 10**18
+NEW_TREASURY = "0x2B5AD5c4795c026514f8317c7a215E218DcCD6cF"  # of the private key 2
+DELAY_SECONDS = 8  # from a start; well past the time that a start takes
+INSTALMENT_SECONDS = 1.0
+
+
+@asynccontextmanager
+async def going_chain() -> AsyncIterator[tuple[Lab, Deployed, Receiver]]:
+    """A chain that goes on by itself with a token on it, and somebody to be told."""
+    async with anvil() as lab, trio.open_nursery() as nursery:
+        receiver = Receiver()
+        await receiver.listen(nursery)
+        usdt = await lab.deploy("TetherLike")
+        await lab.mine(5)
+        nursery.start_soon(blocks, lab)
+        yield lab, usdt, receiver
+        nursery.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def busy(shop: Node, lab: Lab, usdt: Deployed) -> AsyncIterator[None]:
+    """Another customer pays by instalments all the while, so that the sweeper's next round is never far."""
+    other = await shop.invoice("5000", "eth_usdt")
+
+    async def pay() -> None:
+        while True:
+            await lab.transfer(usdt, address(other), 5 * USDT)
+            await trio.sleep(INSTALMENT_SECONDS)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(pay)
+        yield
+        nursery.cancel_scope.cancel()
+
+
+async def until_waits(shop: Node, invoice: dict[str, Any], reason: str) -> None:
+    """Until the invoice's newest deposit says that it waits for this."""
+
+    async def does_wait() -> bool:
+        deposits = (await shop.seen(invoice))["deposits"]
+        return bool(deposits) and deposits[-1]["sweep_wait"] == reason
+
+    await shop.until(does_wait, f"a deposit that waits: {reason}")
+
+
+async def test_from_an_extended_public_key_alone_everything_works_but_sending(tmp_path: Path) -> None:
+    seed = Seed(Secret(MNEMONIC))
+    custody = f'mode = "watch"\nxpub.evm = "{seed.account_xpub(0)}"'
+    async with going_chain() as (lab, usdt, receiver):
+        async with node(tmp_path, lab, receiver, {"usdt": (usdt, 6)}, custody=custody, gas_units=0) as shop:
+            invoice = await shop.invoice("20", "eth_usdt")
+            assert address(invoice) == seed.address(deposit_path(0, 0)), "the owner's wallet finds it"
+            await lab.transfer(usdt, address(invoice), 20 * USDT)
+            await shop.until_invoice(invoice, status="paid", payment_state="exact", sweep_state="unswept")
+            await until_told(shop, invoice, "invoice.paid")
+            await until_waits(shop, invoice, "watch_only")
+            assert await shop.listed("sweeps") == []
+            await assert_books_match_chain(shop, lab, {"eth_usdt": usdt, "eth_eth": None})
+
+            # The owner collects with a wallet of their own, from the very key.
+            await lab.set_balance(address(invoice), COIN)
+            await lab.rpc("anvil_impersonateAccount", address(invoice))
+            await lab.transfer(usdt, TREASURY, 20 * USDT, sender=address(invoice))
+            again = await shop.invoice("5", "eth_usdt")
+            await lab.transfer(usdt, address(again), 5 * USDT)
+            await shop.until_invoice(again, status="paid")
+            assert_audited(shop)
+    assert_holds_no_key(tmp_path, seed)
+
+
+def assert_holds_no_key(folder: Path, seed: Seed) -> None:
+    """No file has the phrase or a key; so the node never had one, as it reads nothing else."""
+    keys = [seed.private_key(path) for path in (deposit_path(0, 0), gas_path(0))]
+    secrets = [MNEMONIC.encode(), *keys, *(key.hex().encode() for key in keys)]
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    assert folder / "data" / "paynode.db" in files
+    for file in files:
+        content = file.read_bytes()
+        assert not any(secret in content for secret in secrets), file
+
+
+async def test_a_new_treasury_is_announced_and_gets_nothing_before_its_delay(tmp_path: Path) -> None:
+    custody = f'{HOT}\ntreasury_change_delay = "{DELAY_SECONDS}s"'
+    async with going_chain() as (lab, usdt, receiver):
+        async with node(tmp_path, lab, receiver, {"usdt": (usdt, 6)}, custody=custody) as shop:
+            before, after = await shop.invoice("20", "eth_usdt"), await shop.invoice("30", "eth_usdt")
+            await lab.transfer(usdt, address(before), 20 * USDT)
+            await shop.until_invoice(before, sweep_state="swept")
+            shop.stop()
+            await lab.transfer(usdt, address(after), 30 * USDT)
+            shop.edit_config(TREASURY, gas_address())
+            refused = shop.attempt("run")
+            assert refused.returncode == ExitCode.CONFIG
+            assert "one of this node's own addresses" in refused.stderr
+            shop.edit_config(gas_address(), address(before))
+            refused = shop.attempt("run")
+            assert refused.returncode == ExitCode.CONFIG
+            assert "one of this node's own addresses" in refused.stderr
+
+            shop.edit_config(address(before), NEW_TREASURY)
+            await shop.start()
+            (told,) = await shop.until_told("treasury.changed")
+            change = told["data"]["object"]
+            assert (change["address"], change["previous_address"]) == (NEW_TREASURY, TREASURY)
+            await until_waits(shop, after, "treasury_announced")
+            async with busy(shop, lab, usdt):
+                await shop.until_invoice(after, status="paid", sweep_state="swept")
+            await until_quiet(shop)
+            assert await units_on_chain(lab, usdt, TREASURY) == 20 * USDT, "the old one gets nothing more"
+            swept = [sweep for sweep in await shop.listed("sweeps") if sweep["treasury"] == NEW_TREASURY]
+            assert min(sweep["created_at"] for sweep in swept) >= change["effective_at"]
+            tokens = {"eth_usdt": usdt, "eth_eth": None}
+            await assert_books_match_chain(shop, lab, tokens, treasuries=(TREASURY, NEW_TREASURY))
+
+
+async def test_deposits_wait_for_gas_and_go_out_once_the_station_is_funded(tmp_path: Path) -> None:
+    async with going_chain() as (lab, usdt, receiver):
+        async with node(tmp_path, lab, receiver, {"usdt": (usdt, 6)}, gas_units=0) as shop:
+            invoice = await shop.invoice("20", "eth_usdt")
+            await lab.transfer(usdt, address(invoice), 20 * USDT)
+            await shop.until_invoice(invoice, status="paid")
+            await until_waits(shop, invoice, "no_gas")
+            await lab.send_native(gas_address(), COIN)
+            async with busy(shop, lab, usdt):
+                await shop.until_invoice(invoice, sweep_state="swept")
+            await until_quiet(shop)
+            (coins,) = [held for held in (await shop.get("/v1/balances"))["data"] if held["method"] == "eth_eth"]
+            assert 0 < int(coins["gas_units"]) < COIN
+            assert int(coins["gas_units"]) + int(coins["deposits_units"]) + int(coins["fees_units"]) == COIN
+            await assert_books_match_chain(shop, lab, {"eth_usdt": usdt, "eth_eth": None})
+
+
+async def test_a_minimum_holds_back_until_more_came_and_a_swept_address_is_swept_again(tmp_path: Path) -> None:
+    async with going_chain() as (lab, usdt, receiver):
+        sweep = 'every = "1s", min_value = "20 USD"'
+        async with node(tmp_path, lab, receiver, {"usdt": (usdt, 6)}, sweep=sweep) as shop:
+            invoice = await shop.invoice("60", "eth_usdt")
+            await lab.transfer(usdt, address(invoice), 5 * USDT)
+            await until_waits(shop, invoice, "below_min_value")
+            await lab.transfer(usdt, address(invoice), 15 * USDT)
+            await shop.until_invoice(invoice, payment_state="partial", sweep_state="swept")
+            await lab.transfer(usdt, address(invoice), 40 * USDT)
+            await shop.until_invoice(invoice, status="paid", payment_state="exact", sweep_state="swept")
+            await until_quiet(shop)
+            assert sorted(sweep["net"] for sweep in await shop.listed("sweeps")) == ["20", "40"]
+            await assert_books_match_chain(shop, lab, {"eth_usdt": usdt, "eth_eth": None})
+
+
+async def test_a_frozen_address_fails_alone_and_says_why(tmp_path: Path) -> None:
+    async with going_chain() as (lab, usdt, receiver):
+        async with node(tmp_path, lab, receiver, {"usdt": (usdt, 6)}) as shop:
+            frozen, others = await shop.invoice("20", "eth_usdt"), []
+            await lab.invoke(usdt, "setBlackListed", address(frozen), True)
+            await lab.transfer(usdt, address(frozen), 20 * USDT)
+            for amount in (7, 8):
+                others.append(await shop.invoice(str(amount), "eth_usdt"))
+                await lab.transfer(usdt, address(others[-1]), amount * USDT)
+            for invoice in others:
+                await shop.until_invoice(invoice, status="paid", sweep_state="swept")
+            await shop.until_invoice(frozen, status="paid", sweep_state="failed")
+            await shop.until_told("sweep.failed")
+            items = [item for sweep in await shop.listed("sweeps") for item in sweep["items"]]
+            reasons = [item["reason"] for item in items if item["address"] == address(frozen) and item["reason"]]
+            assert reasons
+            assert all("would_revert" in reason for reason in reasons)
+            assert (await lab.rpc("eth_getTransactionCount", address(frozen), "latest")) == "0x0", "nothing was signed"
+            await assert_books_match_chain(shop, lab, {"eth_usdt": usdt, "eth_eth": None})
