@@ -1,8 +1,9 @@
 """Issuing deposit addresses: the watch is committed before anybody sees the address."""
 
+from collections.abc import Iterable
 from datetime import datetime
 
-from paynode.config import Family
+from paynode.config import Family, Network
 from paynode.domain.errors import Conflict
 from paynode.operations.catalogue import Catalogue, Derive
 from paynode.store import bells, chain, invoices, stores, sweeps
@@ -28,6 +29,7 @@ def issue_address(
         raise Conflict("network_not_ready", f"{entry.network} has not been reached yet; see its state in /v1/networks.")
     family = catalogue.family(entry.network)
     issued = invoices.addresses(tx, record.id).get(family) or _derived(tx, catalogue, record, family, derive, now)
+    methods = invoices.methods(tx, record.id)
     for network in catalogue.networks_of(family):
         if not chain.is_awaiting(tx, network.name, now):
             tx.ring(bells.WATCHES)  # its scanner rests; otherwise it looks soon, and need not for each address
@@ -39,19 +41,19 @@ def issue_address(
                 address=issued.address,
                 store_id=record.store_id,
                 invoice_id=record.id,
-                depth=network.confirmations,
+                depth=_depth_needed(methods, network),
                 floor=0 if cursor is None else cursor.number,
                 watch_until=record.monitor_until,
             ),
         )
-    chain.set_depth(tx, entry.network, issued.address, _depth_needed(tx, record.id, entry.network))
     invoices.mark_provisioned(tx, record.id, entry.method, now)
     return issued
 
 
-def _depth_needed(tx: Tx, invoice_id: str, network: str) -> int:
-    """The most confirmations that any method of the invoice on this network asks for."""
-    return max(entry.confirmations for entry in invoices.methods(tx, invoice_id) if entry.network == network)
+def _depth_needed(methods: Iterable[MethodRecord], network: Network) -> int:
+    """The most confirmations that any method of the invoice on this network asks for, picked by the payer or not."""
+    asked = (entry.confirmations for entry in methods if entry.network == network.name)
+    return max(asked, default=network.confirmations)
 
 
 def _derived(

@@ -140,11 +140,6 @@ def add_watch(tx: Tx, record: WatchRecord) -> None:
     tx.run(f"{WATCH.insert('watches')} on conflict do nothing", WATCH.encode(record))
 
 
-def set_depth(tx: Tx, name: str, address: str, depth: int) -> None:
-    """How many confirmations the rows of this watch need."""
-    tx.run("update watches set depth = ? where network = ? and address = ?", (depth, name, address))
-
-
 def watch(tx: Tx, name: str, address: str) -> WatchRecord | None:
     row = tx.row(f"select {WATCH.sql} from watches where network = ? and address = ?", (name, address))
     return None if row is None else WATCH.decode(row)
