@@ -96,6 +96,13 @@ def test_a_reversed_deposit_stays_on_the_record() -> None:
     }
 
 
+def test_a_coin_that_paid_for_a_failed_sweep_leaves_nothing_behind_when_it_is_swept() -> None:
+    failed = (sweep_signed(COIN, 100), sweep_reverted(COIN, COIN, units=100, fee_units=3))
+    again = (sweep_signed(COIN, 100), sweep_confirmed(COIN, COIN, units=100, moved_units=95, fee_units=2))
+    held = balances(deposit_confirmed(COIN, 100), *failed, *again)
+    assert held == {(Account.CUSTOMERS, COIN): -100, (Account.TREASURY, COIN): 95, (Account.FEES, COIN): 5}
+
+
 @pytest.mark.parametrize(
     ("posting", "held"),
     [
@@ -127,7 +134,7 @@ def test_a_reversed_deposit_stays_on_the_record() -> None:
         ),
         (
             sweep_reverted(COIN, COIN, units=100, fee_units=3),
-            {("in_transit", COIN): -100, ("deposits", COIN): 97, ("fees", COIN): 3},
+            {("in_transit", COIN): -100, ("deposits", COIN): 100, ("gas", COIN): -3, ("fees", COIN): 3},
         ),
     ],
 )

@@ -71,7 +71,8 @@ def sweep_confirmed(method: str, native_method: str, *, units: int, moved_units:
     """A sweep of `units` is final: `moved_units` reached the treasury, `fee_units` of the native coin were burnt.
 
     Of a native sweep the fee comes out of what was on its way, and coins that the gas station had lent to the
-    address travel along: they leave `gas`.
+    address travel along: they leave `gas`. Where fees of earlier transactions were paid from the deposits, less than
+    `units` is there: what `gas` then owes is settled out of what was on its way.
     """
     if method != native_method:
         return (
@@ -88,10 +89,12 @@ def sweep_confirmed(method: str, native_method: str, *, units: int, moved_units:
 
 
 def sweep_reverted(method: str, native_method: str, *, units: int, fee_units: int) -> Posting:
-    """A sweep was mined and failed: only the fee is gone."""
+    """A sweep was mined and failed: only the fee is gone.
+
+    Where the address paid it from a native deposit, `gas` owes that deposit the fee until a native sweep settles it.
+    """
     back = _move(method, units, Account.IN_TRANSIT, Account.DEPOSITS)
-    payer = Account.DEPOSITS if method == native_method else Account.GAS
-    return (*back, *_move(native_method, fee_units, payer, Account.FEES))
+    return (*back, *_move(native_method, fee_units, Account.GAS, Account.FEES))
 
 
 def sweep_released(method: str, units: int) -> Posting:

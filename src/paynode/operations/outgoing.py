@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import Enum, auto
 
 from paynode.domain import ledger as postings
+from paynode.domain.deposit import Stage
 from paynode.domain.key_paths import deposit_path, gas_path
 from paynode.domain.outgoing import ENDED, IN_FLIGHT, NEXT, PlannedTx, Purpose, SignedTx, State
 from paynode.domain.sweep import ItemState
@@ -16,7 +17,7 @@ from paynode.operations.catalogue import Catalogue
 from paynode.operations.judging import judge_again
 from paynode.operations.sweep_items import move_item, set_item
 from paynode.operations.sweeps import treasury_of
-from paynode.store import chain, invoices, ledger, outgoing, stores, sweeps
+from paynode.store import chain, deposits, invoices, ledger, outgoing, stores, sweeps
 from paynode.store.database import Tx
 from paynode.store.ids import new_id
 from paynode.store.outgoing import OutgoingRecord, VersionRecord
@@ -109,29 +110,44 @@ class Clearance(Enum):
 
     GO = auto()
     WAIT = auto()  # outflows are paused, the view of the network is doubtful, or the sender has something out
-    NEVER = auto()  # the recipient is not, or no longer, one that we pay
+    WRONG_RECIPIENT = auto()  # it is not, or no longer, one that we pay
+    MONEY_GONE = auto()  # the chain took a deposit back that it would collect
 
 
 def clearance(tx: Tx, catalogue: Catalogue, record: OutgoingRecord, now: datetime) -> Clearance:
     """Judge a plan right before it is signed: fail closed (I16), and to nobody but today's treasury (I13)."""
     item = sweeps.item_of_outgoing(tx, record.id)
-    assert item is not None, "every plan of ours serves an item"
+    methods = {record.method} if item is None else {record.method, item.method}
     if outgoing.by_id(tx, record.id).state in ENDED:  # since it was read
         return Clearance.WAIT
-    if not {record.method, item.method} <= catalogue.assets.keys():
+    if not methods <= catalogue.assets.keys():
         return Clearance.WAIT
     is_doubtful = chain.network(tx, record.network).hold is not None
     pauses = outgoing.pauses(tx)
-    if is_doubtful or any(outgoing.is_paused(pauses, record.network, m) for m in (record.method, item.method)):
+    if is_doubtful or any(outgoing.is_paused(pauses, record.network, method) for method in methods):
         return Clearance.WAIT
+    if item is None:  # a loan that a second one followed, back from a block that left: its nonce holds up later ones
+        assert record.purpose is Purpose.TOP_UP, "every sweep serves an item"
+        return Clearance.GO
+    if (obstacle := _shortfall(tx, item)) is not None:
+        return obstacle
     if record.purpose is Purpose.TOP_UP:
-        return Clearance.GO if record.recipient == item.address else Clearance.NEVER
+        return Clearance.GO if record.recipient == item.address else Clearance.WRONG_RECIPIENT
     treasury = treasury_of(tx, catalogue, record.network, record.store_id)
     if treasury is None or treasury.address != record.recipient or treasury.effective_at > now:
-        return Clearance.NEVER
+        return Clearance.WRONG_RECIPIENT
     # Two at once from one address would spend the same coins: a sweep of them takes what the other's fee needs.
     others = [other for other in outgoing.not_mined(tx, record.network, record.sender) if other.id != record.id]
     return Clearance.WAIT if others else Clearance.GO
+
+
+def _shortfall(tx: Tx, item: ItemRecord) -> Clearance | None:
+    """What a reorganisation did to the deposits that an item collects; None: they are all final."""
+    collected = deposits.of_sweep_item(tx, item.id)
+    if sum(record.units for record in collected if record.stage is Stage.SETTLED) == item.units:
+        return None
+    is_coming_back = any(record.stage not in {Stage.SETTLED, Stage.ORPHANED} for record in collected)
+    return Clearance.WAIT if is_coming_back else Clearance.MONEY_GONE
 
 
 def note_wait(tx: Tx, outgoing_id: str, reason: str) -> None:
@@ -149,10 +165,14 @@ def committed_units(tx: Tx, catalogue: Catalogue, network: str, sender: str) -> 
 
 
 def units_to_send(tx: Tx, record: OutgoingRecord) -> int:
-    """What the chain is asked to move: of a native sweep all that is final on the address, else the plan's units."""
-    if record.empties_sender:
-        return chain.spendable_units(tx, record.network, record.sender, record.method)
-    return record.units
+    """What the chain is asked to move: of a native sweep all that is final on the address, else the plan's units.
+
+    Coins lent for fees travel along with a native sweep; deposits that became final after it was planned do not.
+    """
+    if not record.empties_sender:
+        return record.units
+    there = chain.spendable_units(tx, record.network, record.sender, record.method)
+    return max(0, there - deposits.waiting_units(tx, record.network, record.sender, record.method))
 
 
 def record_signed(

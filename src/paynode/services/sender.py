@@ -101,8 +101,11 @@ class Lane:
         match self._database.read(operations.clearance, self._catalogue, record, self._clock()):
             case Clearance.WAIT:
                 return
-            case Clearance.NEVER:
+            case Clearance.WRONG_RECIPIENT:
                 self._fail(record, "treasury_changed" if record.purpose is Purpose.SWEEP else "recipient_changed")
+                return
+            case Clearance.MONEY_GONE:
+                self._fail(record, "deposit_reversed")
                 return
             case Clearance.GO:
                 pass

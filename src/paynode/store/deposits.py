@@ -95,6 +95,16 @@ def waiting_for_sweep(tx: Tx, network: str) -> list[DepositRecord]:
     return [DEPOSIT.decode(row) for row in found]
 
 
+def waiting_units(tx: Tx, network: str, address: str, method: str) -> int:
+    """What lies on a pair in final deposits that no sweep has taken."""
+    found = tx.rows(
+        "select units from deposits where network = ? and address = ? and method = ? and stage = 'settled' "
+        "and sweep_state <> 'swept' and sweep_state in ('unswept', 'failed')",
+        (network, address, method),
+    )
+    return sum(int(units) for (units,) in found)
+
+
 def of_sweep_item(tx: Tx, item_id: int) -> list[DepositRecord]:
     found = tx.rows(
         f"select {DEPOSIT.of('d')} from sweep_deposits s join deposits d on d.id = s.deposit_id where s.item_id = ? "

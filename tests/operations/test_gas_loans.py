@@ -1,0 +1,43 @@
+"""Coins lent for the fee of a token's transfer: once per transfer, and a loan that left the chain stops nobody."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from tests.lab.simnode import SimNode
+
+DOLLARS = 10**6
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> SimNode:
+    return SimNode(tmp_path)
+
+
+async def paid(node: SimNode) -> str:
+    """An invoice whose money is ready to be collected."""
+    await node.mine()
+    node.fund_gas()
+    invoice = node.create("1000")
+    node.pay(invoice, 1000 * DOLLARS)
+    while not node.deposits(invoice) or node.deposits(invoice)[0].stage != "settled":
+        await node.mine()
+    return invoice
+
+
+async def test_a_first_loan_that_a_second_one_followed_may_leave_the_chain(node: SimNode) -> None:
+    await paid(node)
+    world = node.worlds["alpha"]
+    await node.plan()
+    await node.send()
+    await node.mine()
+    world.gas_price *= 4
+    await node.send()
+    assert [record.purpose for record in node.outgoing()] == ["top_up", "top_up"]
+    world.reorg(1, keep=False)
+    await node.look()
+    node.clock.advance(timedelta(minutes=4))
+    await node.send()
+    await node.turn(40)
+    assert [item.state for item in node.items()] == ["completed"]
+    node.check_settled()
