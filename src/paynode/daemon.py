@@ -173,11 +173,13 @@ async def serve(
             async with trio.open_nursery() as front:  # ends once the last request under way is answered
                 app = create_app(_api_node(node, progress))
                 urls = await front.start(partial(serve_http, app, config.node.listen, stop=stop))
-                await services.start(watchdog.run, progress, urls)
-                log.info("ready", version=__version__, listen=list(urls), networks=sorted(node.chains))
-                task_status.started(urls)
-                await trio.to_thread.run_sync(node.warm_up)
-                await stop.wait()
+                async with trio.open_nursery() as working:  # "Working" is said no more once "Stopping" is
+                    await working.start(watchdog.run, progress, urls)
+                    log.info("ready", version=__version__, listen=list(urls), networks=sorted(node.chains))
+                    task_status.started(urls)
+                    await trio.to_thread.run_sync(node.warm_up)
+                    await stop.wait()
+                    working.cancel_scope.cancel()
                 log.info("stopping")
                 await watchdog.stopping()
             services.cancel_scope.cancel()

@@ -41,7 +41,7 @@ async def assert_books_match_chain(
 
 def assert_audited(shop: Node) -> None:
     """The ledger balances, and rests on the rows."""
-    config = load_config(shop.config, environ={})
+    config = load_config(shop.config, environ=shop.env)
     database = databases.open(config.node.database)
     try:
         assert database.read(audit, build(config, {})) == []
