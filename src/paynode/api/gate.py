@@ -22,6 +22,7 @@ from paynode.operations.once import Answer
 from paynode.store import api_keys, idempotency
 from paynode.store.api_keys import ApiKeyRecord
 from paynode.store.database import Tx
+from paynode.store.together import Together
 
 KEY_LENGTH_MAX = 255  # of an Idempotency-Key
 USE_NOTED_EVERY = timedelta(minutes=1)  # a write per request would cost more than most requests
@@ -37,6 +38,7 @@ class Gate:
 
     def __init__(self, node: ApiNode) -> None:
         self._node = node
+        self._writes = Together(node.database)
         self._failures = Throttle(FAILURES_BURST, FAILURE_INTERVAL_SECONDS)
         self._public = Throttle(PUBLIC_BURST, PUBLIC_INTERVAL_SECONDS)
         self._simulating = trio.Lock()
@@ -103,7 +105,9 @@ class Gate:
             return database.read(partial(route.handler, call))
         named = None if key is None or route.method != "POST" else _named(key, raw)
         if route.handler is not None:
-            return database.write(once.once, named, now, partial(route.handler, call))
+            return await self._writes.write(
+                partial(once.once, request=named, now=now, act=partial(route.handler, call))
+            )
         assert route.action is not None, "a route has a handler or an action"
         async with self._simulating:
             is_new = named is None or database.read(idempotency.find, named.owner, named.key) is None

@@ -57,6 +57,25 @@ class Tx:
         self._connection.execute(sql, values).fetchall()
         return self._connection.last_insert_rowid()
 
+    @property
+    def is_open(self) -> bool:
+        return self._connection.in_transaction
+
+    def part(self, operation: Callable[["Tx"], R]) -> R:
+        """Run `operation(tx)` so that, if it raises, what it did is undone and nothing else."""
+        rung = self.rung.copy()
+        self.run("savepoint part")
+        try:
+            result = operation(self)
+        except BaseException:
+            if self.is_open:
+                self.run("rollback to part")
+                self.run("release part")
+            self.rung = rung
+            raise
+        self.run("release part")
+        return result
+
     def ring(self, bell: str) -> None:
         """Wake whoever waits for `bell`, once this transaction is committed."""
         self.rung.add(bell)
