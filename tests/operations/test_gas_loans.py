@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from tests.lab.simnode import SimNode
 
+from paynode.domain.money import Asset
+
 DOLLARS = 10**6
 
 
@@ -39,5 +41,25 @@ async def test_a_first_loan_that_a_second_one_followed_may_leave_the_chain(node:
     node.clock.advance(timedelta(minutes=4))
     await node.send()
     await node.turn(40)
+    assert [item.state for item in node.items()] == ["completed"]
+    node.check_settled()
+
+
+async def test_a_provider_that_has_not_seen_a_loan_yet_does_not_cause_a_second_one(
+    node: SimNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await paid(node)
+    await node.plan()
+    await node.send()
+    await node.mine()
+
+    async def stale(asset: Asset, address: str) -> int:
+        return 0
+
+    with monkeypatch.context() as patched:
+        patched.setattr(node.chains["alpha"], "balance_units", stale)
+        await node.send()
+    assert [record.purpose for record in node.outgoing()] == ["top_up"]
+    await node.turn(20)
     assert [item.state for item in node.items()] == ["completed"]
     node.check_settled()

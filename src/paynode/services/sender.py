@@ -3,8 +3,9 @@
 One pass is sequential, which makes it the one lane that hands out the network's nonces.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
 import trio
@@ -16,11 +17,12 @@ from paynode.operations import outflows
 from paynode.operations import outgoing as operations
 from paynode.operations.catalogue import Catalogue
 from paynode.operations.outgoing import Clearance, Work
-from paynode.store import bells, outgoing
+from paynode.store import bells, chain, outgoing
 from paynode.store.database import Database
 from paynode.store.outgoing import OutgoingRecord, VersionRecord
 
 PASS_SECONDS = 5.0
+FAILURES_MAX = 3  # of one round; a network that is away must not cost a deadline for each transaction
 RESEND_AFTER = timedelta(seconds=15)  # bytes that no provider knows are handed out again
 
 log = structlog.get_logger()
@@ -44,10 +46,7 @@ async def run(
     task_status.started()
     while True:
         beat()
-        try:
-            await lane.one_pass()
-        except Unavailable as trouble:
-            log.info("sending_waits", network=network.network, reason=str(trouble))
+        await lane.one_pass()
         await database.bells.wait(bells.OUTGOING, seconds=PASS_SECONDS)
 
 
@@ -71,17 +70,42 @@ class Lane:
         self._clock = clock
         self._passing = passing
         self._bumps = bumps or BumpPolicy()
+        self._troubled: frozenset[str] = frozenset()  # by item or transaction: what failed when it was last tried
 
     async def one_pass(self) -> None:
         """Plan what the sweeps need next, sign what is planned, look after what is out."""
         name = self._network.network
-        for work in self._database.read(operations.items_to_move, self._catalogue, name):
-            await self._plan(work)
-        for record in self._database.read(outgoing.under_way, name):
-            if record.state is State.PLANNED:
-                await self._send(record)
-            elif record.receipt_hash is None:
-                await self._look_after(record)
+        works = self._database.read(operations.items_to_move, self._catalogue, name)
+        stuck = await self._each({f"item {work.item.id}": partial(self._plan, work) for work in works})
+        records = self._database.read(outgoing.under_way, name)
+        self._troubled = stuck | await self._each({record.id: partial(self._move, record) for record in records})
+
+    async def _each(self, steps: Mapping[str, Callable[[], Awaitable[None]]]) -> frozenset[str]:
+        """Take every step; returns those that did not work.
+
+        One that the network keeps failing holds up no other: what failed before comes last, and a few failures end
+        the round, since it may be the network itself.
+        """
+        troubled = set(self._troubled & steps.keys())
+        failed_count = 0
+        for name in sorted(steps, key=troubled.__contains__):
+            try:
+                await steps[name]()
+            except (Unavailable, Refused, WouldRevert) as trouble:
+                log.info("sending_waits", network=self._network.network, what=name, reason=str(trouble))
+                troubled.add(name)
+                failed_count += 1
+                if failed_count == FAILURES_MAX:
+                    break
+            else:
+                troubled.discard(name)
+        return frozenset(troubled)
+
+    async def _move(self, record: OutgoingRecord) -> None:
+        if record.state is State.PLANNED:
+            await self._send(record)
+        elif record.receipt_hash is None:
+            await self._look_after(record)
 
     async def _plan(self, work: Work) -> None:
         """Plan the item's transfer, or first the coins that its fee needs."""
@@ -90,6 +114,9 @@ class Lane:
             native = self._catalogue.native(work.item.network)
             fees = await self._network.fees(asset, work.item.address, work.sweep.treasury)
             there = await self._network.balance_units(native, work.item.address)
+            booked = self._database.read(chain.booked_units, work.item.network, work.item.address, native.method)
+            if there < booked:  # from before a loan that the scanner has seen: lending again would be for nothing
+                raise Unavailable(f"{there} units of {native.method} on {work.item.address}, and {booked} were seen")
             if there < fees.transfer_cost:
                 lent = fees.transfer_cost * TOP_UP_MARGIN - there
                 self._database.write(operations.plan_top_up, self._catalogue, work, lent, self._clock())

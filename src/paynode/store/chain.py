@@ -331,6 +331,11 @@ def spendable_units(tx: Tx, name: str, address: str, method: str) -> int:
     return sum(ROW.decode(row).as_row().effect for row in found)
 
 
+def booked_units(tx: Tx, name: str, address: str, method: str) -> int:
+    """What a pair holds by all its rows, final or not."""
+    return sum(record.as_row().effect for record in standing_rows(tx, name, [address]) if record.method == method)
+
+
 def final_units(tx: Tx, name: str, method: str) -> int:
     """What all our addresses together hold of an asset: final arrivals, and the rows of our own ended transactions."""
     found = tx.rows(
