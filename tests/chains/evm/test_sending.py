@@ -81,6 +81,20 @@ async def test_a_sum_below_its_own_fee_is_not_swept() -> None:
             await s.chain.prepare(Outgoing(OURS, s.lab.accounts[9], native(s), 1000, empties_sender=True), 0)
 
 
+async def test_a_loan_from_an_empty_account_is_refused_and_not_taken_for_an_outage() -> None:
+    """Goal: an empty gas station does not stop the lane. Method: geth's answer, which anvil does not give."""
+    async with scene(providers=1) as s:
+
+        def poor(call: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+            if call["method"] != "eth_estimateGas":
+                return answer
+            return error(call, -32000, "insufficient funds for transfer")
+
+        s.liars[0].twist = poor
+        with pytest.raises(Refused):
+            await s.chain.prepare(Outgoing(OURS, s.lab.accounts[9], native(s), ETHER, empties_sender=False), 0)
+
+
 async def test_a_token_transfer_without_gas_money_is_refused_before_it_is_signed() -> None:
     async with scene() as s:
         await s.lab.transfer(s.usdt, OURS, 500)

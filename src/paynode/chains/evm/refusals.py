@@ -44,6 +44,11 @@ def answer_to_broadcast(error: RpcError) -> Answer:
     return Answer.UNCLEAR
 
 
+def is_too_poor(error: RpcError) -> bool:
+    """Whether the sender cannot pay what was simulated; ask `is_revert` first, since tokens speak of balances too."""
+    return bool(_POOR.search(error.message))
+
+
 def is_revert(error: RpcError) -> bool:
     """Whether a simulation failed because the contract did (geth: code 3), not because the node could not run it."""
     return error.code == 3 or bool(_REVERTED.search(error.message))

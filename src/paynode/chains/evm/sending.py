@@ -11,7 +11,7 @@ import msgspec
 
 from paynode.chains.base import Fees, Outgoing, PlannedTx, Refused, SignedTx, TxStatus, Unavailable, WouldRevert
 from paynode.chains.evm.codec import call_transfer
-from paynode.chains.evm.refusals import Answer, answer_to_broadcast, is_revert
+from paynode.chains.evm.refusals import Answer, answer_to_broadcast, is_revert, is_too_poor
 from paynode.chains.evm.wire import Block, Bytes, Hash, Quantity, Tx, TxReceipt
 from paynode.chains.jsonrpc import ProviderFailed, RpcError
 from paynode.chains.rpc import Provider, RpcPool
@@ -84,7 +84,7 @@ class Sending:
         else:
             try:
                 gas = await self._gas(provider, sender, asset.contract, 0, call_transfer(recipient, 1), TOKEN_GAS_MAX)
-            except WouldRevert:
+            except (WouldRevert, Refused):
                 gas = TOKEN_GAS_GUESS
         reserve = await self._l1_fee(provider, NATIVE_TX_BYTES if asset.contract is None else TOKEN_TX_BYTES)
         return Fees(market.soon, gas * market.patient + reserve)
@@ -218,7 +218,7 @@ class Sending:
         try:
             estimate = int(await provider.call("eth_estimateGas", [call], Quantity), 16)
         except RpcError as error:
-            raise _as_revert(error) from None
+            raise _judged(error) from None
         gas = estimate if estimate == NATIVE_GAS else estimate * 5 // 4
         if gas > gas_max:
             raise WouldRevert(f"it would need {gas} gas, and we give {gas_max} at most")
@@ -231,7 +231,7 @@ class Sending:
                 "eth_call", [{"from": sender, "to": contract, "data": data}, "latest"], Bytes
             )
         except RpcError as error:
-            raise _as_revert(error) from None
+            raise _judged(error) from None
         if answer != "0x" and int(answer, 16) == 0:
             raise WouldRevert("the token's transfer returns false")
 
@@ -248,7 +248,7 @@ class Sending:
         try:
             answer: str = await provider.call("eth_call", [call, "latest"], Bytes)
         except RpcError as error:
-            raise _as_revert(error) from None
+            raise _judged(error) from None
         self._has_l1_fee = len(answer) == 66
         return 2 * int(answer, 16) if self._has_l1_fee else 0
 
@@ -285,5 +285,8 @@ def sign(planned: PlannedTx, private_key: bytes) -> SignedTx:
     return SignedTx(bytes(signed.raw_transaction), "0x" + bytes(signed.hash).hex())
 
 
-def _as_revert(error: RpcError) -> WouldRevert | RpcError:
-    return WouldRevert(error.message) if is_revert(error) else error
+def _judged(error: RpcError) -> WouldRevert | Refused | RpcError:
+    """What a failed simulation says of the transaction; the error itself if it says nothing of it."""
+    if is_revert(error):
+        return WouldRevert(error.message)
+    return Refused(error.message) if is_too_poor(error) else error
