@@ -63,3 +63,20 @@ async def test_a_provider_that_has_not_seen_a_loan_yet_does_not_cause_a_second_o
     await node.turn(20)
     assert [item.state for item in node.items()] == ["completed"]
     node.check_settled()
+
+
+async def test_a_sweep_costs_both_its_transactions_also_after_a_reorganisation(node: SimNode) -> None:
+    await paid(node)
+    await node.turn(20)
+    [item] = node.items()
+    cost = sum(record.receipt_fee or 0 for record in node.outgoing())
+    assert (item.state, item.fee) == ("completed", cost)
+    node.worlds["alpha"].reorg(19, keep=True)
+    await node.look()
+    assert [item.state for item in node.items()] == ["broadcasting"]
+    await node.mine()
+    node.resume()
+    await node.turn(20)
+    [item] = node.items()
+    assert (item.state, item.fee) == ("completed", cost)
+    node.check_settled()

@@ -123,17 +123,13 @@ def age(tx: Tx, catalogue: Catalogue, network: str, head_number: int, touched: T
         if (stage, worth) == (record.stage, record.worth):
             continue
         assert stage is record.stage or stage in machine.NEXT[record.stage], "a deposit's stages follow its row"
-        is_final = stage in machine.FINAL
-        changed = replace(
-            record,
-            stage=stage,
-            worth=worth,
-            confirmed_at=now if is_final else None,
-            sweep_wait=None if is_final else Wait.NOT_FINAL,
-        )
+        changed = replace(record, stage=stage, worth=worth)
+        is_newly_final = stage in machine.FINAL and record.stage not in machine.FINAL
+        if is_newly_final:
+            changed = replace(changed, confirmed_at=now, sweep_wait=None)
         deposits.save(tx, changed)
         if record.invoice_id is not None:
-            touched.add(record.invoice_id, *([EventType.INVOICE_DEPOSIT_CONFIRMED] if is_final else []))
+            touched.add(record.invoice_id, *([EventType.INVOICE_DEPOSIT_CONFIRMED] if is_newly_final else []))
 
 
 def tell_deposit(
@@ -172,7 +168,9 @@ def _worth(tx: Tx, catalogue: Catalogue, loaded: LoadedInvoice, record: DepositR
     quote = quote_for(quotes, record.seen_at)
     if quote is not None:
         return worth_in_quote(record.units, quote, loaded.price)
-    asset = catalogue.assets[record.method]
+    asset = catalogue.assets.get(record.method)
+    if asset is None:  # it left the config; worth nothing until it is back
+        return None
     try:
         return worth_at_rate(record.units, rate_for(tx, loaded.price.currency, asset, record.seen_at), asset)
     except RateUnavailable:

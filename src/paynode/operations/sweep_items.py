@@ -41,14 +41,19 @@ def move_item(
     """Bring the item that `record` serves to `state`."""
     item = sweeps.item_of_outgoing(tx, record.id)
     assert item is not None, "every transaction of ours serves an item"
-    fee = (item.fee or 0) + (record.receipt_fee or 0) if state in {ItemState.COMPLETED, ItemState.FAILED} else item.fee
     changed = replace(
         item,
         reason=reason,
         moved=None if moved is None else Units(moved),
-        fee=None if fee is None else Units(fee),
+        fee=_fees(tx, item) if state in {ItemState.COMPLETED, ItemState.FAILED} else None,
     )
     set_item(tx, catalogue, changed, state, touched, now)
+
+
+def _fees(tx: Tx, item: ItemRecord) -> Units:
+    """What the item's transactions cost, the loan for its transfer included."""
+    ids = [each for each in (item.top_up_id, item.transfer_id) if each is not None]
+    return Units(sum(outgoing.by_id(tx, each).receipt_fee or 0 for each in ids))
 
 
 def set_item(tx: Tx, catalogue: Catalogue, item: ItemRecord, state: ItemState, touched: Touched, now: datetime) -> None:
