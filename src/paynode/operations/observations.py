@@ -56,7 +56,7 @@ def apply_observation(
     """Store what a tick found and judge every invoice that it touches."""
     touched = Touched()
     if observation.fork_number is not None:
-        chain.drop_checkpoints_above(tx, network, observation.fork_number)
+        chain.fork_at(tx, network, observation.fork_number)
     for row_id in (*observation.voided, *observation.dropped):
         _void(tx, catalogue, chain.row(tx, row_id), touched, now)
     for row in observation.rows:

@@ -129,8 +129,15 @@ def add_checkpoint(tx: Tx, name: str, block: BlockRef) -> None:
         tx.run("delete from checkpoints where network = ? and number = ?", (name, old[0][0]))
 
 
-def drop_checkpoints_above(tx: Tx, name: str, number: int) -> None:
+def fork_at(tx: Tx, name: str, number: int) -> None:
+    """Forget the checkpoints above `number`, the last block of the old fork that stands, and lower every watch to it.
+
+    Also watches that the tick knew nothing of: an address shown at the old fork's head may be paid on the new one in
+    a block with a lower number.
+    """
     tx.run("delete from checkpoints where network = ? and number > ?", (name, number))
+    for table in ("watches", "floors"):
+        tx.run(f"update {table} set floor = ? where network = ? and floor > ?", (number, name, number))
 
 
 # Watches, floors, disputes
@@ -196,10 +203,16 @@ def floors(tx: Tx, name: str) -> dict[Pair, int]:
 
 
 def lower_floors(tx: Tx, name: str, lowered: Mapping[Pair, int]) -> None:
+    """Remember the floors that are below their watch's own."""
     tx.run_many(
-        "insert into floors (network, address, method, floor) values (?, ?, ?, ?) "
+        "insert into floors (network, address, method, floor) "
+        "select w.network, w.address, :method, :floor from watches w "
+        "where w.network = :network and w.address = :address and w.floor > :floor "
         "on conflict do update set floor = min(floor, excluded.floor)",
-        [(name, pair.address, pair.method, floor) for pair, floor in lowered.items()],
+        [
+            {"network": name, "address": pair.address, "method": pair.method, "floor": floor}
+            for pair, floor in lowered.items()
+        ],
     )
 
 

@@ -1,0 +1,38 @@
+"""What a reorganisation does to addresses that were shown while it was being looked at."""
+
+from pathlib import Path
+
+from tests.lab.simnode import SimNode
+
+from paynode.domain.chain import Pair
+from paynode.operations.observations import apply_observation, load_books
+from paynode.store import chain
+
+
+async def test_an_address_shown_during_the_tick_of_a_reorg_is_searched_from_the_fork(tmp_path: Path) -> None:
+    node = SimNode(tmp_path)
+    await node.mine(6, "alpha")
+    await node.look()
+    world = node.worlds["alpha"]
+    world.reorg(4, keep=False)
+    books = node.database.read(load_books, node.catalogue, "alpha", node.clock())
+    observation = await node.chains["alpha"].observe(books)
+    invoice = node.create()
+    node.database.write(apply_observation, node.catalogue, "alpha", books, observation, node.clock())
+    watch = node.database.read(chain.watch, "alpha", node.address(invoice))
+    assert watch is not None
+    assert watch.floor == observation.fork_number == 2
+
+
+async def test_a_floor_follows_each_deeper_fork(tmp_path: Path) -> None:
+    node = SimNode(tmp_path)
+    await node.mine(9, "alpha")
+    await node.look()
+    pair = Pair(node.address(node.create()), "alpha_usdt")
+    node.database.write(chain.lower_floors, "alpha", {pair: 8})
+    for depth, floor in ((2, 7), (5, 5)):
+        node.worlds["alpha"].reorg(depth, keep=False)
+        await node.look("alpha")
+        books = node.database.read(load_books, node.catalogue, "alpha", node.clock())
+        [watch] = [watch for watch in books.watches if watch.address == pair.address]
+        assert books.floor(watch, pair.method) == floor
