@@ -36,7 +36,7 @@ def load_books(tx: Tx, catalogue: Catalogue, network: str, now: datetime) -> Boo
         for record in under_way
         if record.nonce is not None
     ]
-    gas_addresses = stores.gas_addresses(tx, catalogue.family(network))
+    own_addresses = frozenset(stores.gas_addresses(tx, catalogue.family(network))) | {w.address for w in watches}
     return Books(
         checkpoints=chain.checkpoints(tx, network),
         watches=[chain.as_watch(record, methods) for record in watches],
@@ -44,8 +44,8 @@ def load_books(tx: Tx, catalogue: Catalogue, network: str, now: datetime) -> Boo
         disputes=chain.disputes(tx, network),
         floors=chain.floors(tx, network),
         own=own,
-        own_addresses=frozenset(gas_addresses) | {record.address for record in watches},
-        own_nonces=outgoing.next_unfinal_nonces(tx, network),
+        own_addresses=own_addresses,
+        own_nonces=outgoing.next_unfinal_nonces(tx, network, own_addresses),
         horizon=horizon,
     )
 

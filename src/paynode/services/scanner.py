@@ -75,6 +75,8 @@ def pause_seconds(tx: Tx, catalogue: Catalogue, name: str, now: datetime) -> flo
     if chain.network(tx, name).state == "stopped":
         return RETRY_SECONDS_MAX
     upper = float(catalogue.networks[name].tick_seconds)
-    if deposits.unfinished(tx, name) or outgoing.under_way(tx, name):
+    if deposits.is_any_deepening(tx, name) or outgoing.under_way(tx, name):
         return min(HURRY_SECONDS, upper)
-    return upper if chain.has_open_invoices(tx, name, now) else max(upper, HEARTBEAT_SECONDS)
+    cursor = chain.cursor(tx, name)
+    seen_until = now if cursor is None else min(now, cursor.at)  # an outage must not make us slow
+    return upper if chain.is_awaiting(tx, name, seen_until) else max(upper, HEARTBEAT_SECONDS)

@@ -174,18 +174,8 @@ def open_watches(tx: Tx, name: str, *, seen_until: datetime, horizon_number: int
     return [WATCH.decode(row) for row in found]
 
 
-def has_open_invoices(tx: Tx, name: str, now: datetime) -> bool:
-    """Whether money may be on its way: an address whose invoice still waits for some."""
-    row = tx.row(
-        "select 1 from watches w join invoices i on i.id = w.invoice_id where w.network = ? "
-        "and (i.status in ('open', 'confirming') or w.watch_until is null or w.watch_until >= ?) limit 1",
-        (name, to_ms(now)),
-    )
-    return row is not None
-
-
 def is_awaiting(tx: Tx, name: str, now: datetime) -> bool:
-    """Whether some invoice's address is watched on the network now; if so, there are open invoices."""
+    """Whether money may be on its way: some invoice's address is watched on the network at that moment."""
     row = tx.row(
         "select 1 from watches where network = ? and watch_until >= ? and invoice_id is not null limit 1",
         (name, to_ms(now)),

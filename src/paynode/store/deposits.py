@@ -80,9 +80,15 @@ def is_replaced(tx: Tx, deposit_id: str) -> bool:
 
 def unfinished(tx: Tx, network: str) -> list[PlacedDeposit]:
     """Deposits of a network that still deepen, and those of an invoice whose worth no rate could tell yet."""
-    still_deepen = "d.stage in ('detected', 'confirming', 'confirmed')"
-    unpriced = "(d.stage = 'settled' and d.worth is null and d.invoice_id is not null)"
-    return _placed(tx.rows(f"{_JOINED} where d.network = ? and ({still_deepen} or {unpriced})", (network,)))
+    still_deepen = f"{_JOINED} where d.network = ? and d.stage in ('detected', 'confirming', 'confirmed')"
+    unpriced = f"{_JOINED} where d.network = ? and d.stage = 'settled' and d.worth is null and d.invoice_id is not null"
+    return _placed([*tx.rows(still_deepen, (network,)), *tx.rows(unpriced, (network,))])
+
+
+def is_any_deepening(tx: Tx, network: str) -> bool:
+    """Whether somebody waits for a deposit of the network to become final."""
+    sql = "select 1 from deposits where network = ? and stage in ('detected', 'confirming', 'confirmed') limit 1"
+    return tx.row(sql, (network,)) is not None
 
 
 def waiting_for_sweep(tx: Tx, network: str) -> list[DepositRecord]:

@@ -1,6 +1,6 @@
 """Transactions of ours, their signed versions, and the pauses that stop them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -100,7 +100,7 @@ def not_mined(tx: Tx, network: str, sender: str) -> list[OutgoingRecord]:
     """The sender's transactions that are signed and in no block that we know, oldest first."""
     found = tx.rows(
         f"select {OUTGOING.sql} from outgoing where network = ? and sender = ? "
-        "and state in ('signed', 'broadcast') and receipt_hash is null order by id",
+        "and state in ('planned', 'signed', 'broadcast') and state <> 'planned' and receipt_hash is null order by id",
         (network, sender),
     )
     return [OUTGOING.decode(row) for row in found]
@@ -127,19 +127,25 @@ def mark_sent(tx: Tx, outgoing_id: str, version: int, now: datetime) -> None:
 
 def next_own_nonce(tx: Tx, network: str, sender: str) -> int | None:
     """The nonce after the last one we signed for `sender`; None: we never signed for it."""
-    row = tx.row("select max(nonce) + 1 from outgoing where network = ? and sender = ?", (network, sender))
-    return None if row is None else row[0]
-
-
-def next_unfinal_nonces(tx: Tx, network: str) -> dict[str, int]:
-    """By sender, the lowest of its nonces whose end is not final; past all of them if every one is."""
-    return dict(
-        tx.rows(
-            "select sender, coalesce(min(case when state in ('signed', 'broadcast') then nonce end), max(nonce) + 1) "
-            "from outgoing where network = ? and nonce is not null group by sender",
-            (network,),
-        )
+    row = tx.row(
+        "select nonce + 1 from outgoing where network = ? and sender = ? and nonce is not null "
+        "order by nonce desc limit 1",
+        (network, sender),
     )
+    return None if row is None else int(row[0])
+
+
+def next_unfinal_nonces(tx: Tx, network: str, senders: Iterable[str]) -> dict[str, int]:
+    """By sender, the lowest of its nonces whose end is not final; past all of them if every one is."""
+    found: dict[str, int] = {}
+    for record in under_way(tx, network):
+        if record.nonce is not None:
+            found[record.sender] = min(record.nonce, found.get(record.sender, record.nonce))
+    for sender in set(senders) - found.keys():
+        nonce = next_own_nonce(tx, network, sender)
+        if nonce is not None:
+            found[sender] = nonce
+    return found
 
 
 def fees_since(tx: Tx, network: str, moment: datetime) -> int:

@@ -251,6 +251,8 @@ create index deposits_of_invoice on deposits (invoice_id, id);
 create index deposits_of_store on deposits (store_id, id);
 create index deposits_replacing on deposits (replaces) where replaces is not null;
 create index deposits_unfinished on deposits (network) where stage in ('detected', 'confirming', 'confirmed');
+create index deposits_unpriced on deposits (network)
+    where stage = 'settled' and worth is null and invoice_id is not null;
 create index deposits_unswept on deposits (network, address, method) where stage = 'settled' and sweep_state <> 'swept';
 
 -- One movement of ours from one address, whatever number of versions were signed for its nonce.
@@ -278,6 +280,7 @@ create table outgoing (
 ) strict;
 
 create unique index outgoing_nonce on outgoing (network, sender, nonce) where nonce is not null;
+create index outgoing_by_age on outgoing (network, created_at);
 create index outgoing_open on outgoing (network) where state in ('planned', 'signed', 'broadcast');
 
 -- The signed bytes of an outgoing transaction, one row a fee.
@@ -307,7 +310,7 @@ create table sweeps (
 ) strict;
 
 create index sweeps_of_store on sweeps (store_id, id);
-create index sweeps_open on sweeps (network) where completed_at is null;
+create index sweeps_by_age on sweeps (network, store_id, method, created_at);
 
 -- One address of a sweep.
 create table sweep_items (
@@ -329,6 +332,8 @@ create index sweep_items_of_sweep on sweep_items (sweep_id);
 -- Two may be under way at once: a reorganisation brings an ended one back. Of those not signed yet there is one.
 create unique index sweep_items_once on sweep_items (network, address, method) where state in ('queued', 'funding');
 create index sweep_items_of_address on sweep_items (network, address, method);
+create index sweep_items_open on sweep_items (network) where state not in ('completed', 'failed');
+create index sweep_items_failed on sweep_items (network, address, method) where state = 'failed';
 create index sweep_items_of_transfer on sweep_items (transfer_id) where transfer_id is not null;
 create index sweep_items_of_top_up on sweep_items (top_up_id) where top_up_id is not null;
 
