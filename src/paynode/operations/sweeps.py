@@ -26,7 +26,7 @@ from paynode.operations.catalogue import Catalogue
 from paynode.operations.judging import judge_again
 from paynode.operations.pricing import rate_for
 from paynode.operations.sweep_items import tell_sweep
-from paynode.store import bells, chain, deposits, outgoing, stores, sweeps
+from paynode.store import bells, chain, deposits, invoices, outgoing, stores, sweeps
 from paynode.store.database import Tx
 from paynode.store.deposits import DepositRecord
 from paynode.store.ids import new_id
@@ -164,10 +164,10 @@ def _queue(
 
 
 def is_own_address(tx: Tx, catalogue: Catalogue, network: str, treasury: TreasuryRecord) -> bool:
-    """Whether a treasury is one of our own addresses: money would go round for ever."""
-    return chain.watch(tx, network, treasury.address) is not None or treasury.address in stores.gas_addresses(
-        tx, catalogue.family(network)
-    )
+    """Whether a treasury is one of our own addresses, watched on this network or not: money would go round for ever."""
+    family = catalogue.family(network)
+    is_issued = invoices.address(tx, family, treasury.address) is not None
+    return is_issued or treasury.address in stores.gas_addresses(tx, family)
 
 
 def _policy(catalogue: Catalogue, network: str) -> Policy:
