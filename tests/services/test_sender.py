@@ -1,11 +1,13 @@
-"""The sender: what the network answers badly about one transaction holds up no other."""
+"""The sender: what holds it up, and what does not."""
 
 from pathlib import Path
 
 import pytest
-from tests.lab.simnode import SimNode
+from tests.lab.simnode import GAS, SimNode
 
 from paynode.chains.base import Outgoing, PlannedTx, Unavailable
+from paynode.chains.sim.keys import CUSTOMER, private_key
+from paynode.domain.key_paths import gas_path
 
 DOLLARS = 10**6
 
@@ -37,3 +39,32 @@ async def test_a_transaction_that_the_network_keeps_failing_delays_no_other(
     await node.turn(20)
     assert {item.state for item in node.items()} == {"completed"}
     node.check_settled()
+
+
+async def test_a_foreign_nonce_pauses_everything_until_an_operator_acknowledges_it(tmp_path: Path) -> None:
+    node = SimNode(tmp_path)
+    await node.mine()
+    node.fund_gas()
+    network, world = node.chains["alpha"], node.worlds["alpha"]
+
+    async def sent_by_hand() -> None:
+        wanted = Outgoing(GAS, CUSTOMER, node.catalogue.native("alpha"), 1, empties_sender=False)
+        planned = await network.prepare(wanted, world.pending_nonce(GAS))
+        await network.broadcast(network.sign(planned, private_key(gas_path(0))))
+        await node.mine()
+
+    async def paid() -> None:
+        node.pay(node.create("1000"), 1000 * DOLLARS)
+        await node.turn(10)
+
+    await paid()
+    await sent_by_hand()
+    await paid()
+    assert node.pauses() == [("alpha", "")]
+    node.resume()
+    await node.turn(10)
+    assert [item.state for item in node.items()] == ["completed", "completed"]
+    await sent_by_hand()
+    await paid()
+    assert node.pauses() == [("alpha", "")]
+    assert node.items()[-1].state != "completed"

@@ -84,6 +84,7 @@ class ForeignNonce(Exception):
     def __init__(self, sender: str, ours: int, chain: int) -> None:
         super().__init__(f"{sender}: our next nonce is {ours}, the chain's is {chain}")
         self.sender = sender
+        self.chain = chain
 
 
 def next_nonce(sender: str, *, own_next: int | None, chain_pending: int) -> int:

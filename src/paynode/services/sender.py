@@ -139,7 +139,7 @@ class Lane:
         try:
             planned = await self._prepare(record)
         except ForeignNonce as foreign:
-            reason = f"somebody else signs for {foreign.sender}: {foreign}"
+            reason = _reason(foreign)
             self._database.write(outflows.pause, self._catalogue, record.network, "", reason, self._clock())
         except WouldRevert as revert:
             self._fail(record, f"would_revert: {revert}")
@@ -159,7 +159,12 @@ class Lane:
         units = self._database.read(operations.units_to_send, record)
         own_next = self._database.read(outgoing.next_own_nonce, record.network, record.sender)
         pending = await self._network.pending_nonce(record.sender)
-        nonce = next_nonce(record.sender, own_next=own_next, chain_pending=pending)
+        try:
+            nonce = next_nonce(record.sender, own_next=own_next, chain_pending=pending)
+        except ForeignNonce as foreign:
+            if not self._database.read(outgoing.is_acknowledged, record.network, _reason(foreign)):
+                raise
+            nonce = foreign.chain  # an operator knows of those transactions; any further one pauses us again
         wanted = Outgoing(record.sender, record.recipient, asset, units, record.empties_sender)
         planned = await self._network.prepare(wanted, nonce)
         native = self._catalogue.native(record.network)
@@ -217,6 +222,10 @@ class Lane:
     def _fail(self, record: OutgoingRecord, reason: str) -> None:
         self._database.write(operations.record_failure, self._catalogue, record.id, reason, self._clock())
         log.warning("outgoing_failed", network=record.network, id=record.id, reason=reason)
+
+
+def _reason(foreign: ForeignNonce) -> str:
+    return f"somebody else signs for {foreign.sender}: {foreign}"
 
 
 def _nonce(record: OutgoingRecord) -> int:

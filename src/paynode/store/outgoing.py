@@ -182,6 +182,15 @@ def pauses(tx: Tx) -> list[PauseRecord]:
     ]
 
 
+def is_acknowledged(tx: Tx, network: str, reason: str) -> bool:
+    """Whether an operator has acknowledged a pause of the network for this very reason."""
+    row = tx.row(
+        "select 1 from outflow_pauses where network = ? and reason = ? and resumed_at is not null limit 1",
+        (network, reason),
+    )
+    return row is not None
+
+
 def is_paused(open_pauses: Sequence[PauseRecord], network: str, method: str) -> bool:
     return any(p.network == network and p.method in {"", method} for p in open_pauses)
 
