@@ -113,6 +113,7 @@ def plan_due_sweeps(tx: Tx, catalogue: Catalogue, network: str, prices: Prices, 
     spent = outgoing.fees_since(tx, network, now - timedelta(days=1))
     chosen: dict[tuple[str, str], list[Pile]] = {}
     gas_left = dict(prices.gas_units_by_store)
+    last_round: dict[tuple[str, str], datetime | None] = {}
     for pile in piles(tx, network):
         wait = obstacle(tx, catalogue, network, pile, now)
         fee = prices.transfer_cost_by_method.get(pile.method)
@@ -121,7 +122,9 @@ def plan_due_sweeps(tx: Tx, catalogue: Catalogue, network: str, prices: Prices, 
         if wait is None and fee is not None:
             asset, policy = catalogue.assets[pile.method], _policy(catalogue, network)
             candidate = _candidate(tx, catalogue, asset, pile, fee, failed.get((pile.address, pile.method), 0), now)
-            last = sweeps.last_started(tx, network, pile.store_id, pile.method)
+            if (pile.store_id, pile.method) not in last_round:
+                last_round[pile.store_id, pile.method] = _last_round(tx, network, pile.store_id, pile.method)
+            last = last_round[pile.store_id, pile.method]
             conditions = Conditions(
                 fee_price=prices.fee_price,
                 gas_station_units=gas_left.get(pile.store_id, 0),
@@ -141,6 +144,12 @@ def plan_due_sweeps(tx: Tx, catalogue: Catalogue, network: str, prices: Prices, 
     return [
         _queue(tx, catalogue, network, store_id, method, found, now) for (store_id, method), found in chosen.items()
     ]
+
+
+def _last_round(tx: Tx, network: str, store_id: str, method: str) -> datetime | None:
+    """When the last round of an asset was; None: never, or it left some out as its sweep was full, and goes on now."""
+    newest = sweeps.newest(tx, network, store_id, method)
+    return None if newest is None or sweeps.item_count(tx, newest.id) >= ITEMS_MAX else newest.created_at
 
 
 def _queue(

@@ -8,7 +8,6 @@ from paynode.domain.sweep import ItemState, State
 from paynode.store.database import Tx, Value
 from paynode.store.pages import Page, select_page
 from paynode.store.records import Columns, Units
-from paynode.store.times import from_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +79,20 @@ def listed(tx: Tx, store_id: str | None, page: Page, *, states: Sequence[str] = 
     return [SWEEP.decode(row) for row in rows], has_more
 
 
-def last_started(tx: Tx, network: str, store_id: str, method: str) -> datetime | None:
-    """When the newest sweep of this asset was planned."""
+def newest(tx: Tx, network: str, store_id: str, method: str) -> SweepRecord | None:
+    """The sweep of this asset that was planned last."""
     row = tx.row(
-        "select max(created_at) from sweeps where network = ? and store_id = ? and method = ?",
+        f"select {SWEEP.sql} from sweeps where network = ? and store_id = ? and method = ? "
+        "order by created_at desc, id desc limit 1",
         (network, store_id, method),
     )
-    return None if row is None or row[0] is None else from_ms(row[0])
+    return None if row is None else SWEEP.decode(row)
+
+
+def item_count(tx: Tx, sweep_id: str) -> int:
+    row = tx.row("select count(*) from sweep_items where sweep_id = ?", (sweep_id,))
+    assert row is not None, "an aggregate always answers"
+    return int(row[0])
 
 
 def add_item(tx: Tx, record: ItemRecord, deposit_ids: Sequence[str]) -> None:
