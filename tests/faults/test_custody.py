@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import trio
-from tests.faults.test_spine import address, blocks, until_quiet, until_told
+from tests.faults.test_spine import address, blocks, until_told
 from tests.lab.anvil import anvil
 from tests.lab.books import assert_audited, assert_books_match_chain, units_on_chain
 from tests.lab.client import Deployed, Lab
@@ -133,21 +133,47 @@ async def test_a_new_treasury_is_announced_and_gets_nothing_before_its_delay(tmp
             await assert_books_match_chain(shop, lab, tokens, treasuries=(TREASURY, NEW_TREASURY))
 
 
-async def test_deposits_wait_for_gas_and_go_out_once_the_station_is_funded(tmp_path: Path) -> None:
+async def test_deposits_wait_for_gas_and_once_it_is_there_a_frozen_address_fails_alone(tmp_path: Path) -> None:
     async with going_chain() as (lab, usdt, receiver):
         async with node(tmp_path, lab, receiver, {"usdt": (usdt, 6)}, gas_units=0) as shop:
-            invoice = await shop.invoice("20", "eth_usdt")
-            await lab.transfer(usdt, address(invoice), 20 * USDT)
-            await shop.until_invoice(invoice, status="paid")
-            await until_waits(shop, invoice, "no_gas")
+            frozen, good = await shop.invoice("20", "eth_usdt"), await shop.invoice("30", "eth_usdt")
+            await lab.invoke(usdt, "setBlackListed", address(frozen), True)
+            await lab.transfer(usdt, address(frozen), 20 * USDT)
+            await lab.transfer(usdt, address(good), 30 * USDT)
+            for invoice in (frozen, good):
+                await shop.until_invoice(invoice, status="paid")
+                await until_waits(shop, invoice, "no_gas")
             await lab.send_native(gas_address(), COIN)
             async with busy(shop, lab, usdt):
-                await shop.until_invoice(invoice, sweep_state="swept")
-            await until_quiet(shop)
+                await shop.until_invoice(good, sweep_state="swept")
+                await shop.until_invoice(frozen, sweep_state="failed")
+            await until_quiet(shop, frozen)
+            assert {reason.partition(":")[0] for reason in await failures(shop)} == {"would_revert"}
+            nonce = await lab.rpc("eth_getTransactionCount", address(frozen), "latest")
+            assert nonce == "0x0", "nothing was signed"
             (coins,) = [held for held in (await shop.get("/v1/balances"))["data"] if held["method"] == "eth_eth"]
             assert 0 < int(coins["gas_units"]) < COIN
-            assert int(coins["gas_units"]) + int(coins["deposits_units"]) + int(coins["fees_units"]) == COIN
+            held = sum(int(coins[f"{account}_units"]) for account in ("gas", "deposits", "fees"))
+            assert held == COIN, "all of it is the owner's, who put it in"
             await assert_books_match_chain(shop, lab, {"eth_usdt": usdt, "eth_eth": None})
+
+
+async def failures(shop: Node) -> list[str]:
+    """Why items of sweeps failed."""
+    items = [item for sweep in await shop.listed("sweeps") for item in sweep["items"]]
+    return [item["reason"] for item in items if item["state"] == "failed"]
+
+
+async def until_quiet(shop: Node, frozen: dict[str, Any] | None = None) -> None:
+    """No sweep is under way, and nothing but what lies frozen waits for one."""
+
+    async def is_quiet() -> bool:
+        sweeps, deposits = await shop.listed("sweeps"), await shop.listed("deposits")
+        moving = [found for found in deposits if frozen is None or found["invoice"] != frozen["id"]]
+        has_ended = all(sweep["state"] in {"completed", "failed", "partially_completed"} for sweep in sweeps)
+        return has_ended and all(found["sweep_state"] == "swept" for found in moving)
+
+    await shop.until(is_quiet, "all that can be is swept")
 
 
 async def test_a_minimum_holds_back_until_more_came_and_a_swept_address_is_swept_again(tmp_path: Path) -> None:
@@ -163,25 +189,4 @@ async def test_a_minimum_holds_back_until_more_came_and_a_swept_address_is_swept
             await shop.until_invoice(invoice, status="paid", payment_state="exact", sweep_state="swept")
             await until_quiet(shop)
             assert sorted(sweep["net"] for sweep in await shop.listed("sweeps")) == ["20", "40"]
-            await assert_books_match_chain(shop, lab, {"eth_usdt": usdt, "eth_eth": None})
-
-
-async def test_a_frozen_address_fails_alone_and_says_why(tmp_path: Path) -> None:
-    async with going_chain() as (lab, usdt, receiver):
-        async with node(tmp_path, lab, receiver, {"usdt": (usdt, 6)}) as shop:
-            frozen, others = await shop.invoice("20", "eth_usdt"), []
-            await lab.invoke(usdt, "setBlackListed", address(frozen), True)
-            await lab.transfer(usdt, address(frozen), 20 * USDT)
-            for amount in (7, 8):
-                others.append(await shop.invoice(str(amount), "eth_usdt"))
-                await lab.transfer(usdt, address(others[-1]), amount * USDT)
-            for invoice in others:
-                await shop.until_invoice(invoice, status="paid", sweep_state="swept")
-            await shop.until_invoice(frozen, status="paid", sweep_state="failed")
-            await shop.until_told("sweep.failed")
-            items = [item for sweep in await shop.listed("sweeps") for item in sweep["items"]]
-            reasons = [item["reason"] for item in items if item["address"] == address(frozen) and item["reason"]]
-            assert reasons
-            assert all("would_revert" in reason for reason in reasons)
-            assert (await lab.rpc("eth_getTransactionCount", address(frozen), "latest")) == "0x0", "nothing was signed"
             await assert_books_match_chain(shop, lab, {"eth_usdt": usdt, "eth_eth": None})
