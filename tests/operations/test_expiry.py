@@ -1,0 +1,127 @@
+"""Deadlines: judged by the chains that were asked for money, never by a chain that we cannot see (I26)."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from tests.lab.simnode import SimNode
+
+from paynode.operations.expiry import expire_without_address
+from paynode.operations.observations import apply_observation, load_books
+from paynode.store import invoices
+
+DOLLAR = 10**6
+DEADLINE_PASSES = timedelta(minutes=31)
+
+
+def expire(node: SimNode) -> int:
+    return node.database.write(expire_without_address, node.catalogue, node.clock())
+
+
+async def test_without_an_address_the_clock_decides(node: SimNode) -> None:
+    invoice_id = node.create(provision=False)
+    node.clock.advance(timedelta(minutes=30))
+    assert expire(node) == 0
+    node.clock.advance(timedelta(seconds=1))
+    assert (expire(node), expire(node)) == (1, 0)
+    assert node.events(invoice_id) == ["invoice.created", "invoice.expired"]
+
+
+async def test_with_an_address_the_clock_decides_nothing(node: SimNode) -> None:
+    invoice_id = node.create()
+    node.clock.advance(DEADLINE_PASSES)
+    assert expire(node) == 0
+    await node.look()  # no block since: the chain has not come so far
+    assert node.states(invoice_id)[0] == "open"
+    await node.mine(1, "alpha")
+    assert node.states(invoice_id)[0] == "expired"
+
+
+async def test_every_network_that_was_asked_must_have_passed(node: SimNode) -> None:
+    invoice_id = node.create(methods=["alpha_usdt", "beta_usdt"])
+    node.clock.advance(DEADLINE_PASSES)
+    await node.mine(3, "alpha")
+    assert node.states(invoice_id)[0] == "open"
+    await node.mine(1, "beta")
+    assert node.states(invoice_id)[0] == "expired"
+
+
+async def test_a_network_that_was_not_asked_judges_nothing(node: SimNode) -> None:
+    invoice_id = node.create(methods=["alpha_usdt", "beta_usdt"], provision=False)
+    node.provision(invoice_id, "alpha_usdt")
+    node.clock.advance(DEADLINE_PASSES)
+    await node.mine(3, "beta")
+    assert node.states(invoice_id)[0] == "open"
+    await node.mine(1, "alpha")
+    assert node.states(invoice_id)[0] == "expired"
+
+
+async def test_a_block_of_the_very_deadline_does_not_end_it(node: SimNode) -> None:
+    invoice_id = node.create()
+    deadline = node.invoice(invoice_id).record.expires_at
+    node.pay(invoice_id, 10 * DOLLAR)
+    node.worlds["alpha"].mine(at=deadline)
+    await node.look("alpha")
+    assert node.states(invoice_id) == ("confirming", "exact")
+    assert not node.deposits(invoice_id)[0].is_late
+
+
+async def test_a_block_after_the_deadline_is_late(node: SimNode) -> None:
+    invoice_id = node.create()
+    node.pay(invoice_id, 10 * DOLLAR)
+    node.worlds["alpha"].mine(at=node.invoice(invoice_id).record.expires_at + timedelta(milliseconds=1))
+    await node.look("alpha")
+    assert node.states(invoice_id) == ("expired", "exact")
+    assert node.deposits(invoice_id)[0].is_late
+
+
+async def test_money_in_time_that_is_seen_late_pays(node: SimNode) -> None:
+    """A week's outage begins before the payment: nothing expires meanwhile, and then the payment is on time."""
+    invoice_id = node.create()
+    node.clock.advance(timedelta(minutes=5))
+    node.pay(invoice_id, 10 * DOLLAR)
+    node.worlds["alpha"].mine()
+    node.clock.advance(timedelta(days=6))
+    expire(node)
+    await node.mine(1, "beta")
+    assert node.states(invoice_id)[0] == "open"
+    await node.mine(2, "alpha")
+    assert node.states(invoice_id) == ("paid", "exact")
+
+
+async def test_a_doubtful_view_ends_nothing(node: SimNode) -> None:
+    invoice_id = node.create()
+    node.clock.advance(DEADLINE_PASSES)
+    node.worlds["alpha"].mine()
+    books = node.database.read(load_books, node.catalogue, "alpha", node.clock())
+    observation = replace(await node.chains["alpha"].observe(books), hold="two providers disagree")
+    node.database.write(apply_observation, node.catalogue, "alpha", books, observation, node.clock())
+    assert node.states(invoice_id)[0] == "open"
+    await node.mine(1, "alpha")
+    assert node.states(invoice_id)[0] == "expired"
+
+
+async def test_an_invoice_whose_network_left_the_config_expires_by_the_clock(node: SimNode) -> None:
+    invoice_id = node.create(methods=["beta_usdt"])
+    node.config = replace(node.config, networks={"alpha": node.config.networks["alpha"]})
+    del node.chains["beta"], node.worlds["beta"]
+    node.restart()
+    node.clock.advance(DEADLINE_PASSES)
+    assert expire(node) == 1
+    assert node.states(invoice_id)[0] == "expired"
+
+
+async def test_a_network_that_is_blind_holds_up_the_invoices_of_no_other(node: SimNode) -> None:
+    """Goal: nobody starves. Method: more overdue invoices on a blind network than a tick expires at once."""
+    blind = [node.create(methods=["beta_usdt"]) for _ in range(invoices.EXPIRED_AT_ONCE_MAX + 1)]
+    seen = node.create(methods=["alpha_usdt"], expires_in=timedelta(minutes=31))
+    unasked = node.create(provision=False, expires_in=timedelta(minutes=31))
+    node.clock.advance(timedelta(hours=1))
+    await node.mine(1, "alpha")
+    expire(node)
+    assert [node.states(invoice_id)[0] for invoice_id in (blind[0], seen, unasked)] == ["open", "expired", "expired"]
+
+
+async def test_more_than_one_tick_expires_all_of_them(node: SimNode) -> None:
+    due = [node.create(provision=False) for _ in range(invoices.EXPIRED_AT_ONCE_MAX + 1)]
+    node.clock.advance(DEADLINE_PASSES)
+    assert [expire(node), expire(node), expire(node)] == [len(due) - 1, 1, 0]
