@@ -135,7 +135,7 @@ class Wait(StrEnum):
     GAS_BUDGET_SPENT = "gas_budget_spent"  # networks.*.sweep.gas_budget_per_day
     NO_GAS = "no_gas"  # the gas station cannot pay the fee: send coins to it
     NEXT_ROUND = "next_round"  # waits for networks.*.sweep.every
-    FAILED_BEFORE = "failed_before"  # it failed too often; look into it
+    FAILED_BEFORE = "failed_before"  # it failed too often today; look into it
     UNDER_WAY = "under_way"  # already in a sweep
 
 
@@ -165,7 +165,7 @@ class Candidate:
     loan_units: int  # what the gas station must hold for it; 0: a coin pays its own way
     is_native: bool
     units: int
-    failed_count: int
+    failed_count: int  # within a day
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,8 +109,9 @@ def obstacle(tx: Tx, catalogue: Catalogue, network: str, pile: Pile, now: dateti
 
 def plan_due_sweeps(tx: Tx, catalogue: Catalogue, network: str, prices: Prices, now: datetime) -> list[SweepRecord]:
     """Plan a sweep for whatever is worth collecting; every other deposit learns why it waits."""
-    failed = sweeps.failed_counts(tx, network)
-    spent = outgoing.fees_since(tx, network, now - timedelta(days=1))
+    yesterday = now - timedelta(days=1)
+    failed = sweeps.failed_counts(tx, network, yesterday)
+    spent = outgoing.fees_since(tx, network, yesterday)
     chosen: dict[tuple[str, str], list[Pile]] = {}
     gas_left = dict(prices.gas_units_by_store)
     last_round: dict[tuple[str, str], datetime | None] = {}

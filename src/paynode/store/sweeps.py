@@ -8,6 +8,7 @@ from paynode.domain.sweep import ItemState, State
 from paynode.store.database import Tx, Value
 from paynode.store.pages import Page, select_page
 from paynode.store.records import Columns, Units
+from paynode.store.times import to_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,13 +158,12 @@ def item_of_outgoing(tx: Tx, outgoing_id: str) -> ItemRecord | None:
     return None if row is None else ITEM.decode(row)
 
 
-def failed_counts(tx: Tx, network: str) -> dict[tuple[str, str], int]:
-    """How often collecting from (address, method) has failed since it last worked."""
+def failed_counts(tx: Tx, network: str, since: datetime) -> dict[tuple[str, str], int]:
+    """How often collecting from (address, method) has failed in the sweeps planned since a moment."""
     found = tx.rows(
-        "select address, method, count(*) from sweep_items i where network = ? and state = 'failed' and id > coalesce("
-        "(select max(id) from sweep_items j where j.network = i.network and j.address = i.address "
-        " and j.method = i.method and j.state = 'completed'), 0) group by address, method",
-        (network,),
+        "select i.address, i.method, count(*) from sweeps s join sweep_items i on i.sweep_id = s.id "
+        "where s.network = ? and s.created_at >= ? and i.state = 'failed' group by i.address, i.method",
+        (network, to_ms(since)),
     )
     return {(address, method): count for address, method, count in found}
 

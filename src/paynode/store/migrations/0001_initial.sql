@@ -310,7 +310,8 @@ create table sweeps (
 ) strict;
 
 create index sweeps_of_store on sweeps (store_id, id);
-create index sweeps_by_age on sweeps (network, store_id, method, created_at);
+create index sweeps_by_age on sweeps (network, created_at);
+create index sweeps_of_method on sweeps (network, store_id, method, created_at);
 
 -- One address of a sweep.
 create table sweep_items (
@@ -333,7 +334,6 @@ create index sweep_items_of_sweep on sweep_items (sweep_id);
 create unique index sweep_items_once on sweep_items (network, address, method) where state in ('queued', 'funding');
 create index sweep_items_of_address on sweep_items (network, address, method);
 create index sweep_items_open on sweep_items (network) where state not in ('completed', 'failed');
-create index sweep_items_failed on sweep_items (network, address, method) where state = 'failed';
 create index sweep_items_of_transfer on sweep_items (transfer_id) where transfer_id is not null;
 create index sweep_items_of_top_up on sweep_items (top_up_id) where top_up_id is not null;
 
