@@ -4,17 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-import structlog
 import trio
 
-from paynode.operations import outflows
-from paynode.operations.audit import audit
 from paynode.operations.catalogue import Catalogue
 from paynode.operations.expiry import expire_without_address
 from paynode.store import idempotency
 from paynode.store.database import Database, Tx
-
-log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,18 +27,7 @@ def _forget_answers(tx: Tx, catalogue: Catalogue, now: datetime) -> None:
     idempotency.forget_old(tx, now)
 
 
-def _audit(tx: Tx, catalogue: Catalogue, now: datetime) -> None:
-    """Books that do not balance stop all outflows until a person has looked (I17)."""
-    found = audit(tx, catalogue)
-    for mismatch in found:
-        log.error("books_do_not_balance", mismatch=str(mismatch))
-    if found:
-        for network in catalogue.networks:
-            outflows.pause(tx, catalogue, network, "", f"the books do not balance: {found[0]}", now)
-
-
 TABLE = (
-    Timer("audit", 3600.0, _audit),
     Timer("expire", 2.0, _expire),
     Timer("forget_answers", 3600.0, _forget_answers),
 )
