@@ -114,6 +114,29 @@ def test_numbers_are_what_was_written_and_never_binary_floats(tmp_path: Path) ->
     assert rates == {("usdt", "USD"): Decimal("0.1"), ("eth", "EUR"): Decimal("2000.123456789012345678")}
 
 
+def test_a_live_node_asks_every_exchange_and_url_and_others_only_the_urls(tmp_path: Path) -> None:
+    urls = '[rates]\nurls = { mine = "https://rates.example/{base}/{quote}?key={credential:rates_key}" }\n'
+    (tmp_path / "rates_key").write_text("sesame")
+    (tmp_path / "rates_key").chmod(0o600)
+    live = WHOLE.replace('mode = "test"', 'mode = "live"')
+
+    def asked(toml: str) -> list[str]:
+        return [source.name for source in load(tmp_path, toml).rates.sources]
+
+    assert asked(live) == ["kraken", "coinbase", "binance"]
+    assert asked(live + urls) == ["kraken", "coinbase", "binance", "mine"]
+    assert asked(live + "[rates]\nsources = []") == []
+    assert asked(WHOLE) == []
+    assert asked(WHOLE + urls) == ["mine"]
+    assert asked(WHOLE + urls + 'sources = ["coinbase", "mine"]') == ["coinbase", "mine"]
+    rates = load(tmp_path, WHOLE + urls + 'max_age = "10m"').rates
+    assert rates.age_max == timedelta(minutes=10)
+    (mine,) = rates.sources
+    assert mine.url is not None
+    assert mine.url.reveal() == "https://rates.example/{base}/{quote}?key=sesame"
+    assert "sesame" not in repr(rates)
+
+
 def test_addresses_to_listen_on_and_to_allow_are_written_one_way(tmp_path: Path) -> None:
     toml = '[node]\nmode = "sim"\nlisten = ["[::1]:0", "localhost:80"]\npublic_url = "https://pay.example.com/"\n'
     config = load(tmp_path, toml + '[webhooks]\nallow = ["SHOP.lan:8000", "[fd00::1]:80"]')

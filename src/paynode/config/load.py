@@ -12,6 +12,7 @@ from types import MappingProxyType
 from paynode.config.evm import account_of, parse_account_xpub, parse_treasury
 from paynode.config.mistakes import ConfigMistakes, Mistake, Wrong
 from paynode.config.networks import read_networks
+from paynode.config.rates import read_rates
 from paynode.config.secrets import Credentials, betrayed
 from paynode.config.shapes import (
     Config,
@@ -44,7 +45,6 @@ FILE_BYTES_MAX = 256 * 1024  # a config of a hundred networks has a tenth of it
 ACCOUNT_MAX = (1 << 31) - 1  # BIP-32: hardened indices
 
 _STORE_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
-_RATE_PAIR = re.compile(r"([A-Za-z0-9]{1,16})/([A-Za-z]{3})")
 _MINUTE, _DAY = timedelta(minutes=1), timedelta(days=1)
 
 
@@ -78,11 +78,13 @@ def read_config(
         networks = read_networks(top, reading, mode, credentials)
         stores = _stores(top, reading, custody, xpub)
         invoices = _invoices(top)
-        rates = _rates(top)
+        rates, static_rates = read_rates(top, mode, credentials)
         with top.table("webhooks") as webhooks:
             allow = webhooks.optional("allow", list_of(target), ())
     _check_treasuries(networks, stores, custody, reading)
-    return Config(path, node, custody, MappingProxyType(networks), MappingProxyType(stores), invoices, rates, allow)
+    return Config(
+        path, node, custody, MappingProxyType(networks), MappingProxyType(stores), invoices, rates, static_rates, allow
+    )
 
 
 def _parse(path: Path) -> dict[str, object]:
@@ -210,29 +212,6 @@ def _invoices(top: Table) -> InvoiceDefaults:
             late_payment=invoices.optional("late_payment", one_of(LatePayment), LatePayment.REVIEW),
             tolerance=tolerance,
         )
-
-
-def _rates(top: Table) -> Mapping[tuple[str, str], Decimal]:
-    rates: dict[tuple[str, str], Decimal] = {}
-    parse = decimal(Decimal(0), Decimal(10**18))
-    with top.table("rates") as table:
-        static = table.table("static")
-        for written, value in static.named_values():
-            match = _RATE_PAIR.fullmatch(written)
-            if match is None:
-                static.note(written, "is not a pair", 'Write coin and currency: "usdt/USD" = "1"')
-                continue
-            pair = (match[1].lower(), match[2].upper())
-            if pair in rates:
-                static.note(written, "is there twice, in other capitals", "Remove one of the two")
-            try:
-                rates[pair] = parse(value)
-            except Wrong as wrong:
-                static.note(written, wrong.problem, wrong.remedy)
-                continue
-            if not rates[pair]:
-                static.note(written, "is zero: everything would be free", "Write the price of one whole coin")
-    return MappingProxyType(rates)
 
 
 def _check_treasuries(

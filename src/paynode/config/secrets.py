@@ -6,7 +6,7 @@ systemd credential, a file beside the config that only its owner may read, or th
 
 import hmac
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -16,6 +16,8 @@ from paynode.config.values import http_url
 
 SECRET_BYTES_MAX = 4096
 URL_REMEDY = 'Write it like "https://rpc.example.com/{credential:rpc_key}"'
+RATES_URL_REMEDY = 'Write it like "https://rates.example.com/v1/{base}/{quote}"'
+PAIR = ("{base}", "{quote}")
 _NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}"  # no slash, no leading dot: it becomes a file's name
 _PLACEHOLDER = re.compile(rf"\{{credential:({_NAME})\}}")
 _URL_SAFE = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@%/-]+")
@@ -146,12 +148,25 @@ class Credentials:
 
     def rpc_url(self, value: object) -> RpcUrl:
         """A provider's URL, its `{credential:NAME}` put in place."""
-        template = http_url(value, remedy=URL_REMEDY)
+        return RpcUrl(http_url(value, remedy=URL_REMEDY).netloc.lower(), self._filled(value, (), URL_REMEDY))
+
+    def rates_url(self, value: object) -> Secret:
+        """The URL of somebody who knows rates: its `{credential:NAME}` put in place, `{base}` and `{quote}` left."""
+        http_url(value, remedy=RATES_URL_REMEDY)
+        url = self._filled(value, PAIR, RATES_URL_REMEDY)
+        if not all(url.reveal().count(name) == 1 for name in PAIR):
+            raise Wrong("does not have {base} and {quote} in it, once each", RATES_URL_REMEDY)
+        return url
+
+    def _filled(self, value: object, kept: Sequence[str], remedy: str) -> Secret:
+        """A URL with its credentials in it, and no other placeholders but those `kept`."""
         assert isinstance(value, str), "http_url accepted it"
         rest = _PLACEHOLDER.sub("", value)
+        for name in kept:
+            rest = rest.replace(name, "")
         if "{" in rest or "}" in rest:
-            raise Wrong("has a placeholder that is not understood", URL_REMEDY)
-        return RpcUrl(template.netloc.lower(), Secret(_PLACEHOLDER.sub(self._url_part, value)))
+            raise Wrong("has a placeholder that is not understood", remedy)
+        return Secret(_PLACEHOLDER.sub(self._url_part, value))
 
     def _url_part(self, placeholder: re.Match[str]) -> str:
         part = self.find(placeholder[1]).reveal()

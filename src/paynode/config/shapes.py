@@ -7,7 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 
-from paynode.config.secrets import RpcUrl, SecretFile
+from paynode.config.secrets import RpcUrl, Secret, SecretFile
 from paynode.config.values import IPNetwork
 from paynode.domain.invoice import Tolerance
 from paynode.domain.money import Asset
@@ -133,6 +133,22 @@ class InvoiceDefaults:
 
 
 @dataclass(frozen=True, slots=True)
+class RateSource:
+    """Who is asked what coins cost."""
+
+    name: str
+    url: Secret | None  # of the merchant's own, with {base} and {quote} in it; None: an exchange we know
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Where live rates come from, and how old one may be that a price is locked with."""
+
+    sources: tuple[RateSource, ...]
+    age_max: timedelta
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     path: Path
     node: Node
@@ -140,6 +156,7 @@ class Config:
     networks: Mapping[str, Network]  # by name, disabled ones included
     stores: Mapping[str, Store]  # by id
     invoices: InvoiceDefaults
+    rates: Rates
     static_rates: Mapping[tuple[str, str], Decimal]  # (symbol, lower case; currency, upper case) -> price of one whole
     webhook_allow: tuple[str, ...]  # "host:port"
 
