@@ -31,7 +31,7 @@ async def test_an_invoice_asks_for_its_price_in_every_method_rounded_up(node: Si
 
 
 async def test_a_price_that_does_not_divide_rounds_up_to_what_wallets_can_type(node: SimNode) -> None:
-    node.database.write(rates.add, Rate("sim", "USD", Decimal(3000), node.clock(), "test"))
+    node.fix_rate("sim", "3000")
     node.clock.advance(timedelta(seconds=1))
     [quote] = node.invoice(node.create("10", methods=["alpha_sim"])).quotes["alpha_sim"]
     assert quote.units == 3_333_340_000_000_000
@@ -226,7 +226,7 @@ async def test_after_the_quote_money_is_worth_the_rate_of_its_moment(node: SimNo
 async def test_a_renewed_quote_prices_what_comes_after_it(node: SimNode) -> None:
     invoice_id = node.create("2000", methods=["alpha_sim"])
     node.clock.advance(QUOTE_LAPSES)
-    node.database.write(rates.add, Rate("sim", "USD", Decimal(1000), node.clock(), "test"))
+    node.fix_rate("sim", "1000")
     node.act(invoices.requote, invoice_id)
     await settled(node, invoice_id, 10**18, "alpha_sim")
     assert node.deposits(invoice_id)[0].worth == 1000

@@ -21,6 +21,7 @@ from paynode.api import (
     networks,
     node_state,
     payment_methods,
+    rates,
     simulation,
     stores,
     sweeps,
@@ -32,6 +33,7 @@ from paynode.api.problems import CONTENT_TYPE, INTERNAL_DETAIL, problem
 from paynode.api.refusals import Refusal
 from paynode.api.routes import Routes
 from paynode.domain.errors import Conflict, FieldProblem, Invalid, NotFound, RateUnavailable, Rejected
+from paynode.operations.rates import want
 from paynode.store.ids import new_id
 
 TABLES: tuple[Routes, ...] = (
@@ -44,12 +46,14 @@ TABLES: tuple[Routes, ...] = (
     webhook_endpoints.routes,
     deliveries.routes,
     payment_methods.routes,
+    rates.routes,
     stores.routes,
     networks.routes,
     node_state.routes,
 )
 BODY_SECONDS = 10  # for all of a body: 64 KiB in that time is slower than any phone
 RATE_RETRY_SECONDS = 30
+NEW_RATE_RETRY_SECONDS = 5  # of a currency that nobody asked for before: the sources are being asked now
 NOWHERE = "/*"  # a path that no route has
 SECURITY_HEADERS: Mapping[str, str] = {
     "X-Content-Type-Options": "nosniff",
@@ -95,7 +99,9 @@ def create_app(node: ApiNode) -> QuartTrio:
             case Conflict():
                 return refused(409, error.code, error.detail)
             case RateUnavailable():
-                return refused(503, error.code, error.detail, {"Retry-After": str(RATE_RETRY_SECONDS)})
+                is_new = node.database.write(want, node.catalogue, error.quote, node.clock())
+                seconds = NEW_RATE_RETRY_SECONDS if is_new else RATE_RETRY_SECONDS
+                return refused(503, error.code, error.detail, {"Retry-After": str(seconds)})
             case _:
                 raise AssertionError(f"{type(error).__name__} has no status")
 

@@ -59,7 +59,7 @@ class Conflict(Rejected):
 class RateUnavailable(Rejected):
     """There is no rate for this pair that is fit to price with."""
 
-    def __init__(self, base: str, quote: str) -> None:
-        super().__init__("rate_unavailable", f"No usable rate for {base}/{quote}.")
+    def __init__(self, base: str, quote: str, reason: str) -> None:
+        super().__init__("rate_unavailable", f"No usable rate for {base}/{quote}: {reason}.")
         self.base = base
         self.quote = quote

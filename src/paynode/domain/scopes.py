@@ -9,6 +9,7 @@ STORE_SCOPES = frozenset(
         "webhooks:read",
         "webhooks:write",
         "balances:read",
+        "rates:read",
         "events:read",
         "store:read",
     }

@@ -17,7 +17,8 @@ from paynode.operations.addresses import issue_address
 from paynode.operations.catalogue import Catalogue, Derive
 from paynode.operations.judging import judge_again, tell
 from paynode.operations.loading import LoadedInvoice
-from paynode.operations.pricing import has_rate, rate_for
+from paynode.operations.pricing import rate_to_lock, usable, why_unusable
+from paynode.operations.rates import want
 from paynode.store import invoices
 from paynode.store.database import Tx
 from paynode.store.ids import new_id
@@ -60,7 +61,7 @@ def create_invoice(
     terms, price = catalogue.invoices, Price(command.amount, command.currency)
     expires_at = now + (command.expires_in or terms.expires_in)
     tolerance = command.tolerance or terms.tolerance
-    quotes = [(asset.method, _quote(tx, price, asset, terms.quote_valid_for, now)) for asset in assets]
+    quotes = [(asset.method, _quote(tx, catalogue, price, asset, terms.quote_valid_for, now)) for asset in assets]
     record = InvoiceRecord(
         id=new_id("inv", now),
         store_id=store_id,
@@ -92,6 +93,7 @@ def create_invoice(
         for position, asset in enumerate(assets)
     ]
     invoices.add(tx, record, entries)
+    want(tx, catalogue, command.currency, now)
     invoices.add_quotes(tx, record.id, quotes)
     addresses: dict[str, AddressRecord] = {}
     if command.provision:
@@ -195,19 +197,30 @@ def _entry(loaded: LoadedInvoice, method: str) -> MethodRecord:
 def _renew_if_lapsed(
     tx: Tx, catalogue: Catalogue, loaded: LoadedInvoice, entries: Sequence[MethodRecord], now: datetime
 ) -> bool:
-    """Lock new prices for those of `entries` whose quote lapsed; tells whether there were any."""
-    renewed = [
-        (entry.method, _quote(tx, loaded.price, asset, timedelta(seconds=loaded.record.quote_seconds), now))
-        for entry in entries
-        if not loaded.quotes[entry.method][-1].holds_at(now)
-        and (asset := catalogue.assets.get(entry.method)) is not None
-    ]
+    """Lock new prices for those of `entries` whose quote lapsed; tells whether there were any.
+
+    Raises:
+        RateUnavailable: there were, and none of them has a rate.
+    """
+    renewed: list[tuple[str, Quote]] = []
+    unpriced: RateUnavailable | None = None
+    valid_for = timedelta(seconds=loaded.record.quote_seconds)
+    for entry in entries:
+        asset = catalogue.assets.get(entry.method)
+        if asset is None or loaded.quotes[entry.method][-1].holds_at(now):
+            continue
+        try:
+            renewed.append((entry.method, _quote(tx, catalogue, loaded.price, asset, valid_for, now)))
+        except RateUnavailable as problem:  # one coin without a rate keeps nobody from paying in another
+            unpriced = problem
+    if unpriced is not None and not renewed:
+        raise unpriced
     invoices.add_quotes(tx, loaded.record.id, renewed)
     return bool(renewed)
 
 
-def _quote(tx: Tx, price: Price, asset: Asset, valid_for: timedelta, now: datetime) -> Quote:
-    rate = rate_for(tx, price.currency, asset, now)
+def _quote(tx: Tx, catalogue: Catalogue, price: Price, asset: Asset, valid_for: timedelta, now: datetime) -> Quote:
+    rate = rate_to_lock(tx, catalogue, price.currency, asset, now)
     try:
         return lock(price, rate, asset, now=now, valid_for=valid_for)
     except NotAnAmount as problem:
@@ -222,9 +235,11 @@ def _offered(tx: Tx, catalogue: Catalogue, command: CreateInvoice, now: datetime
         RateUnavailable: none are named, and no rate is known for any.
     """
     if not command.methods:
-        known = [asset for asset in catalogue.assets.values() if has_rate(tx, command.currency, asset, now)]
+        known = [asset for asset in catalogue.assets.values() if _has_rate(tx, catalogue, command.currency, asset, now)]
         if not known:
-            raise RateUnavailable("any method", command.currency)
+            first = next(iter(catalogue.assets.values()))
+            reason = why_unusable(tx, catalogue, first.symbol, command.currency, now)
+            raise RateUnavailable("any method", command.currency, f"{first.symbol}: {reason}")
         return known
     problems = [
         FieldProblem(f"/methods/{position}", "unknown_method", f'No payment method "{method}" is offered here.')
@@ -234,6 +249,11 @@ def _offered(tx: Tx, catalogue: Catalogue, command: CreateInvoice, now: datetime
     if problems:
         raise Invalid(problems)
     return [catalogue.assets[method] for method in dict.fromkeys(command.methods)]
+
+
+def _has_rate(tx: Tx, catalogue: Catalogue, currency: str, asset: Asset, now: datetime) -> bool:
+    is_own = currency == asset.symbol.upper()
+    return is_own or usable(tx, catalogue, asset.symbol, currency, now) is not None
 
 
 def _depth(catalogue: Catalogue, command: CreateInvoice, asset: Asset) -> int:

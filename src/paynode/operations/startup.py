@@ -17,8 +17,6 @@ from paynode.store.database import Tx
 from paynode.store.stores import AccountRecord
 from paynode.store.sweeps import TreasuryRecord
 
-STATIC = "static"  # the source of rates that the config names
-
 
 @dataclass(frozen=True, slots=True)
 class Branch:
@@ -51,9 +49,9 @@ def sync(tx: Tx, config: Config, branches: Sequence[Branch], now: datetime) -> C
         _sync_branch(tx, branch)
     _require_branches(tx, config, catalogue)
     for (base, quote), value in config.static_rates.items():
-        latest = rates.at(tx, base, quote, now)
-        if latest is None or (latest.value, latest.source) != (value, STATIC):
-            rates.add(tx, Rate(base, quote, value, now, STATIC))
+        latest = rates.latest(tx, base, quote, now)
+        if latest is None or (latest.value, latest.source) != (value, rates.STATIC):
+            rates.add(tx, Rate(base, quote, value, now, rates.STATIC))
     for store_id, key in catalogue.store_keys.items():
         for network in catalogue.networks:
             _watch_gas(tx, catalogue, store_id, config.stores[key].account, network)
