@@ -39,8 +39,9 @@ from paynode.operations.catalogue import Catalogue
 from paynode.operations.startup import StartupProblem
 from paynode.outbound import Outbound
 from paynode.seed import Seed, load_seed
-from paynode.services import scanner, sender, sweeper, timers, watchdog, webhooks
+from paynode.services import auditor, rates, scanner, sender, sweeper, timers, watchdog, webhooks
 from paynode.services.simulation import Simulation
+from paynode.sources.rates import RateSource, opened
 from paynode.store import database as databases
 from paynode.store import stores
 from paynode.store.crash import CrashPoints
@@ -51,6 +52,7 @@ SIM_GAS_UNITS = 10**19  # what a simulated gas station starts with: ten coins of
 
 # A loop that has not come round for this long is stuck: the watchdog then lets the supervisor restart us.
 PATIENCE_SECONDS = 600.0  # of what waits for networks: past an idle scanner's heartbeat, and its longest tick
+AUDIT_PATIENCE_SECONDS = 2 * auditor.INTERVAL_SECONDS
 SHORT_PATIENCE_SECONDS = 60.0  # of what waits for nobody: these loops come round every second or two
 
 log = structlog.get_logger()
@@ -74,6 +76,7 @@ class Node:
     catalogue: Catalogue
     chains: Mapping[str, Chain]
     worlds: Mapping[str, World]  # of simulated networks
+    sources: Sequence[RateSource]
     outbound: Outbound
     crash: CrashPoints
     clock: Callable[[], datetime]
@@ -202,6 +205,12 @@ async def _start_common(services: trio.Nursery, node: Node, progress: Progress) 
     await services.start(run)
     beat = progress.beater("timers", SHORT_PATIENCE_SECONDS)
     await services.start(partial(timers.run, database, catalogue, clock=clock, beat=beat))
+    beat = progress.beater("auditor", AUDIT_PATIENCE_SECONDS)
+    path = node.config.node.database
+    await services.start(partial(auditor.run, database, catalogue, path, clock=clock, beat=beat))
+    if node.sources:
+        beat = progress.beater("rates", SHORT_PATIENCE_SECONDS)
+        await services.start(partial(rates.run, database, catalogue, node.sources, clock=clock, beat=beat))
 
 
 async def _start_network(services: trio.Nursery, node: Node, name: str, network: Chain, progress: Progress) -> None:
@@ -242,10 +251,13 @@ async def _opened(config: Config, clock: Callable[[], datetime]) -> AsyncIterato
             )
             stack.push_async_callback(chain.aclose)
             chains[name] = chain
+        sources = opened(config.rates.sources, clock)
+        for source in sources:
+            stack.push_async_callback(source.aclose)
         outbound = await stack.enter_async_context(Outbound(config.webhook_allow))
         branches = database.read(stores.accounts)
         xpubs = {branch.account: branch.xpub for branch in branches if branch.family == Family.EVM}
-        yield Node(config, database, catalogue, chains, worlds, outbound, crash, clock, clock(), xpubs)
+        yield Node(config, database, catalogue, chains, worlds, sources, outbound, crash, clock, clock(), xpubs)
 
 
 def _evm(network: Network) -> EvmChain:

@@ -10,6 +10,7 @@ from paynode.cli.exit_codes import ExitCode
 from paynode.cli.problems import Failure
 from paynode.config import Mode
 from paynode.config.networks import presets
+from paynode.config.rates import EXCHANGES
 
 SYSTEM_FOLDER, SYSTEM_DATA = Path("/etc/paynode"), "/var/lib/paynode"
 LOCAL_DATA = "paynode-data"
@@ -65,8 +66,14 @@ name = "My shop"
 account = 0
 
 [rates]
+"""
+FIXED_RATES = """\
 # What one whole coin costs; without a rate, a coin cannot pay for prices in that currency.
 static = {{ {rates} }}
+"""
+LIVE_RATES = """\
+# Who is asked what coins cost. A token of your own needs a fixed price instead: static = {{ "token/USD" = "1" }}
+sources = [{sources}]
 """
 
 
@@ -125,10 +132,14 @@ def render(answers: Answers, folder: Path) -> str:
         )
     ]
     if answers.mode == Mode.SIM:
-        return "".join([*parts, STORE.format(rates='"sim/USD" = "1", "usdt/USD" = "1"')])
+        return "".join([*parts, STORE, FIXED_RATES.format(rates='"sim/USD" = "1", "usdt/USD" = "1"')])
     parts.append(WATCH.format(xpub=_quoted(answers.xpub)) if answers.xpub else HOT)
     parts.append(_network(answers))
-    parts.append(STORE.format(rates='"usdt/USD" = "1", "usdc/USD" = "1"'))
+    parts.append(STORE)
+    if answers.mode == Mode.LIVE:
+        parts.append(LIVE_RATES.format(sources=", ".join(map(_quoted, EXCHANGES))))
+    else:
+        parts.append(FIXED_RATES.format(rates='"usdt/USD" = "1", "usdc/USD" = "1"'))
     return "".join(parts)
 
 
