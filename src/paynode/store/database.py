@@ -177,6 +177,8 @@ def open(
         )
     try:
         connection = _connect(path)
+    except (apsw.NotADBError, apsw.CorruptError) as problem:
+        raise _damaged(path, problem) from problem
     except apsw.Error as problem:
         raise DatabaseProblem(f"{path} cannot be opened: {problem}") from problem
     try:
@@ -187,11 +189,15 @@ def open(
             raise DatabaseProblem(f"{path} has an older schema. Restart the daemon with this version first.")
     except apsw.Error as problem:
         connection.close()
-        raise DatabaseProblem(f"{path} is damaged or not a database: {problem}. Restore a backup.") from problem
+        raise _damaged(path, problem) from problem
     except DatabaseProblem:
         connection.close()
         raise
     return Database(connection, before_commit=before_commit, after_commit=after_commit)
+
+
+def _damaged(path: Path, problem: apsw.Error) -> DatabaseProblem:
+    return DatabaseProblem(f"{path} is damaged or not a database: {problem}. Restore a backup.")
 
 
 def in_memory() -> Database:

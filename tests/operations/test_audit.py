@@ -1,0 +1,34 @@
+"""The audit finds every way in which books can be wrong (I17)."""
+
+import pytest
+from tests.lab.simnode import SimNode
+
+from paynode.operations.audit import audit
+
+DOLLAR = 10**6
+
+
+@pytest.mark.parametrize(
+    ("forgery", "told"),
+    [
+        ("update ledger_balances set units = '11000000' where account = 'deposits'", "balance of deposits"),
+        ("update ledger_entries set units = '11000000' where account = 'deposits'", "balance of deposits"),
+        ("delete from ledger_entries where account = 'customers'", "balance of customers"),
+        ("delete from ledger_balances where account = 'customers'", "sum of all accounts"),
+        ("update chain_rows set credit = '9000000' where method = 'alpha_usdt'", "on our addresses by final rows"),
+        ("update chain_rows set voided_at = 1 where method = 'alpha_usdt'", "on our addresses by final rows"),
+    ],
+)
+async def test_each_forgery_is_found(node: SimNode, forgery: str, told: str) -> None:
+    invoice_id = node.create("10")
+    node.pay(invoice_id, 10 * DOLLAR)
+    await node.mine(2)
+    assert node.database.read(audit, node.catalogue) == []
+    [table] = [table for table in ("ledger_balances", "ledger_entries", "chain_rows") if table in forgery]
+    kept = node.rows(f"select * from {table}")
+    node.run(forgery)
+    found = node.database.read(audit, node.catalogue)
+    assert any(told in str(mismatch) and mismatch.method == "alpha_usdt" for mismatch in found)
+    marks = ", ".join("?" * len(kept[0]))
+    for row in kept:
+        node.run(f"insert or replace into {table} values ({marks})", row)

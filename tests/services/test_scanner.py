@@ -1,0 +1,169 @@
+"""The scanner: how often it looks, and what becomes of a network that fails."""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
+import pytest
+import trio
+from tests.lab.simnode import SimNode
+
+from paynode.chains.base import DeepReorg, Unavailable
+from paynode.domain.chain import Books, Observation
+from paynode.operations import invoices
+from paynode.services import scanner
+from paynode.services.scanner import HEARTBEAT_SECONDS, RETRY_SECONDS_MAX, TICK_SECONDS_MAX
+from paynode.store import chain
+
+SLOW_TICKS = """
+[networks.alpha]
+family = "sim"
+tick_seconds = 15
+tokens = { usdt = { decimals = 6 } }
+
+[networks.beta]
+family = "sim"
+
+[rates]
+static = { "usdt/USD" = "1", "sim/USD" = "2000" }
+"""
+
+
+@pytest.fixture
+async def node(tmp_path: Path) -> SimNode:
+    node = SimNode(tmp_path, SLOW_TICKS)
+    await node.look()
+    return node
+
+
+def pause(node: SimNode) -> float:
+    return node.database.read(scanner.pause_seconds, node.catalogue, "alpha", node.clock())
+
+
+async def run_for(node: SimNode, seconds: float) -> int:
+    """Let the scanner of alpha run that long; returns how often it came round."""
+    beats: list[None] = []
+    run = partial(
+        scanner.run,
+        node.database,
+        node.catalogue,
+        node.chains["alpha"],
+        clock=node.clock,
+        beat=partial(beats.append, None),
+    )
+    with trio.move_on_after(seconds):
+        await run()
+    return len(beats)
+
+
+async def test_it_looks_often_only_while_somebody_waits(node: SimNode) -> None:
+    assert pause(node) == HEARTBEAT_SECONDS
+    invoice_id = node.create("10")
+    assert pause(node) == 15
+    node.pay(invoice_id, 10_000_000)
+    await node.mine()
+    assert pause(node) == 2
+    node.fund_gas()
+    await node.turn(10)
+    assert pause(node) == 15  # late money is still watched for
+    node.clock.advance(timedelta(days=8))
+    await node.mine(70)
+    assert pause(node) == HEARTBEAT_SECONDS
+
+
+async def test_a_cancelled_invoice_is_still_watched(node: SimNode) -> None:
+    invoice_id = node.create("10")
+    node.act(invoices.cancel, invoice_id)
+    assert pause(node) == 15
+
+
+async def test_an_outage_degrades_and_recovery_is_told_each_once(
+    node: SimNode, autojump_clock: trio.testing.MockClock
+) -> None:
+    node.create("10")
+    node.worlds["alpha"].outage = True
+    await run_for(node, 100)
+    assert node.database.read(chain.network, "alpha").state == "degraded"
+    assert node.database.read(chain.network, "beta").state == "ok"
+    node.worlds["alpha"].outage = False
+    await run_for(node, 100)
+    assert node.database.read(chain.network, "alpha").state == "ok"
+    assert node.events("network:alpha") == ["network.degraded", "network.recovered"]
+    node.check()
+
+
+async def test_failures_are_retried_less_and_less_often(node: SimNode, autojump_clock: trio.testing.MockClock) -> None:
+    node.worlds["alpha"].outage = True
+    turns = await run_for(node, 300)
+    assert 300 / RETRY_SECONDS_MAX <= turns <= 300 / RETRY_SECONDS_MAX + 6
+
+
+def observing(answer: Callable[[], Awaitable[Observation]]) -> Callable[[Books], Awaitable[Observation]]:
+    async def observe(books: Books) -> Observation:
+        return await answer()
+
+    return observe
+
+
+async def test_a_tick_that_never_ends_is_given_up(
+    node: SimNode, autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def forever() -> Observation:
+        await trio.sleep_forever()
+        raise AssertionError
+
+    monkeypatch.setattr(node.chains["alpha"], "observe", observing(forever))
+    await run_for(node, TICK_SECONDS_MAX + 1)
+    record = node.database.read(chain.network, "alpha")
+    assert (record.state, record.reason) == ("degraded", f"no tick ended within {TICK_SECONDS_MAX:.0f} s")
+
+
+async def test_a_reorganisation_too_deep_stops_the_network_until_somebody_looked(
+    node: SimNode, autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[None] = []
+
+    async def deep() -> Observation:
+        looks.append(None)
+        raise DeepReorg("blocks below the horizon were replaced")
+
+    monkeypatch.setattr(node.chains["alpha"], "observe", observing(deep))
+    await run_for(node, 300)
+    assert len(looks) == 1
+    assert node.database.read(chain.network, "alpha").state == "stopped"
+    assert node.pauses() == [("alpha", "")]
+    assert node.events("network:alpha") == ["network.degraded"]
+
+
+async def test_a_look_that_fails_writes_nothing(node: SimNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail() -> Observation:
+        raise Unavailable("bad gateway")
+
+    monkeypatch.setattr(node.chains["alpha"], "observe", observing(fail))
+    tables = ("checkpoints", "networks", "chain_rows", "events")
+    before = [node.rows(f"select * from {table}") for table in tables]
+    with pytest.raises(Unavailable):
+        await node.look("alpha")
+    assert [node.rows(f"select * from {table}") for table in tables] == before
+
+
+async def test_an_address_issued_during_a_look_loses_no_money(node: SimNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The look knows nothing of it and moves the cursor past its first payment; its floor is the cursor before."""
+    network = node.chains["alpha"]
+    observe = network.observe
+    issued: list[str] = []
+
+    async def slow(books: Books) -> Observation:
+        if not issued:
+            issued.append(node.create("10"))
+            node.pay(issued[0], 10_000_000)
+            node.worlds["alpha"].mine()
+        return await observe(books)
+
+    monkeypatch.setattr(network, "observe", slow)
+    await node.look("alpha")
+    assert node.states(issued[0]) == ("open", "none")
+    await node.mine(2)
+    assert node.states(issued[0]) == ("paid", "exact")
+    node.check()
