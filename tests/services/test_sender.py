@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 from tests.lab.simnode import GAS, SimNode
 
-from paynode.chains.base import Outgoing, PlannedTx, Unavailable
+from paynode.chains.base import Outgoing, PlannedTx, SignedTx, Unavailable
 from paynode.chains.sim.keys import CUSTOMER, private_key
-from paynode.domain.key_paths import gas_path
+from paynode.domain.key_paths import deposit_path, gas_path
+from paynode.domain.ledger import Account
 
 DOLLARS = 10**6
 
@@ -68,3 +69,38 @@ async def test_a_foreign_nonce_pauses_everything_until_an_operator_acknowledges_
     await paid()
     assert node.pauses() == [("alpha", "")]
     assert node.items()[-1].state != "completed"
+
+
+async def test_what_lost_its_nonce_to_a_stranger_is_given_up_and_its_money_collected_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Goal: a signed transaction ends. Method: ours never leaves the node; a stranger with the key spends its nonce."""
+    node = SimNode(tmp_path)
+    await node.mine()
+    node.fund_gas()
+    invoice = node.create("1000")
+    node.pay(invoice, 1000 * DOLLARS)
+    network, address = node.chains["alpha"], node.address(invoice)
+    broadcast = network.broadcast
+
+    async def swallowed(signed: SignedTx) -> None:
+        if any(item.state == "broadcasting" for item in node.items()):
+            raise Unavailable("no answer")
+        await broadcast(signed)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(network, "broadcast", swallowed)
+        await node.turn(8)
+    assert [item.state for item in node.items()] == ["broadcasting"]
+    wanted = Outgoing(address, CUSTOMER, node.catalogue.native("alpha"), 1, empties_sender=False)
+    planned = await network.prepare(wanted, nonce=0)
+    await broadcast(network.sign(planned, private_key(deposit_path(0, 0))))
+    await node.turn(4)
+    (item,) = node.items()
+    assert (item.state, item.reason) == ("failed", "nonce_taken")
+    assert node.balance(Account.IN_TRANSIT, "alpha_usdt") == 0
+    assert ("alpha", "") in node.pauses()
+    node.resume()
+    await node.turn(10)
+    assert [item.state for item in node.items()] == ["failed", "completed"]
+    assert node.balance(Account.TREASURY, "alpha_usdt") == 1000 * DOLLARS

@@ -87,6 +87,10 @@ class Chain(Protocol):
         """The next nonce of `sender` in the network's view, its mempool included."""
         ...
 
+    async def final_nonce(self, sender: str) -> int:
+        """How many transactions of `sender` are deep enough to be final."""
+        ...
+
     async def prepare(self, wanted: Outgoing, nonce: int) -> PlannedTx:
         """A transaction for `wanted` at current fees.
 

@@ -15,6 +15,7 @@ from paynode.domain.sweep import ItemState
 from paynode.operations.arrivals import Touched
 from paynode.operations.catalogue import Catalogue
 from paynode.operations.judging import judge_again
+from paynode.operations.outflows import pause
 from paynode.operations.sweep_items import move_item, set_item
 from paynode.operations.sweeps import treasury_of
 from paynode.store import chain, deposits, invoices, ledger, outgoing, stores, sweeps
@@ -224,6 +225,28 @@ def record_failure(tx: Tx, catalogue: Catalogue, outgoing_id: str, reason: str, 
         return
     outgoing.save(tx, replace(_step(record, State.FAILED), reason=reason, updated_at=now))
     _move(tx, catalogue, record, ItemState.FAILED, now, reason)
+
+
+def record_replaced(tx: Tx, catalogue: Catalogue, outgoing_id: str, now: datetime) -> None:
+    """Another transaction has spent the nonce for good, and none of our versions was it: ours can never be mined.
+
+    What a sweep had on its way lies where it was, as far as the books know; a transfer of somebody else shows in the
+    balance.
+    """
+    record = outgoing.by_id(tx, outgoing_id)
+    if record.state not in IN_FLIGHT:
+        return
+    outgoing.save(tx, replace(_step(record, State.REPLACED), updated_at=now))
+    if record.purpose is Purpose.SWEEP:
+        posting = postings.sweep_released(record.method, record.units)
+        ledger.post(tx, record.store_id, posting, cause=record.id, reason="sweep_released", now=now)
+        _move(tx, catalogue, record, ItemState.FAILED, now, "nonce_taken")
+    else:
+        item = sweeps.item_of_outgoing(tx, record.id)
+        if item is not None and item.state is ItemState.FUNDING:
+            _move(tx, catalogue, record, ItemState.FAILED, now, "nonce_taken")
+    reason = f"a transaction that is not ours took nonce {record.nonce} of {record.sender}"
+    pause(tx, catalogue, record.network, "", reason, now)
 
 
 def _move(

@@ -200,6 +200,10 @@ class Lane:
         statuses = [await self._network.status(version.tx_hash) for version in versions]
         if TxStatus.MINED in statuses:
             return
+        if set(statuses) == {TxStatus.UNKNOWN} and await self._network.final_nonce(record.sender) > _nonce(record):
+            self._database.write(operations.record_replaced, self._catalogue, record.id, now)
+            log.error("nonce_taken", network=record.network, id=record.id)
+            return
         has_waited = is_stuck(
             self._bumps, last_version_at=newest.signed_at, version_count=len(versions), is_mined=False, now=now
         )

@@ -134,6 +134,11 @@ class EvmChain:
             raise Unavailable("; ".join(failures))
         return max(counts)
 
+    async def final_nonce(self, sender: str) -> int:
+        provider = self._pool.first
+        height = max(0, (await self._reads(provider).head()).ref.number - self._depth + 1)
+        return int(await provider.call("eth_getTransactionCount", [sender, hex(height)], Quantity), 16)
+
     async def fees(self, asset: Asset, sender: str, recipient: str) -> Fees:
         return await self._sending.fees(asset, sender, recipient)
 

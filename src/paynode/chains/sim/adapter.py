@@ -47,6 +47,16 @@ class SimChain:
     async def pending_nonce(self, sender: str) -> int:
         return (await self._reached()).pending_nonce(sender)
 
+    async def final_nonce(self, sender: str) -> int:
+        world = await self._reached()
+        deep = world.head.number - self._confirmations + 1
+        young = sum(
+            mined.tx.is_keyed and mined.tx.sender == sender
+            for block in world.blocks_above(deep)
+            for mined in block.mined
+        )
+        return world.nonce(sender) - young
+
     async def prepare(self, wanted: Outgoing, nonce: int) -> PlannedTx:
         world = await self._reached()
         planned = wallet.plan(wanted, nonce, world.fee_units)
