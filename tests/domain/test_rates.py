@@ -104,6 +104,10 @@ def test_the_first_price_of_a_lone_source_must_be_said_twice() -> None:
     assert believed([Rate("eth", "USD", Decimal(3001), later, "a")], pending=pending, now=later) == 3001
 
 
+def test_a_clock_that_was_put_back_begins_the_wait_anew() -> None:
+    assert pending_of(reports("3000"), pending=Pending(Decimal(3000), NOW + DAY)) == Pending(Decimal(3000), NOW)
+
+
 @pytest.mark.parametrize("age", [MINUTE, DAY, 30 * DAY, 3000 * DAY])
 @pytest.mark.parametrize("factor", ["1000", "0.001"])
 def test_a_lone_source_that_is_a_thousand_times_off_is_never_believed(age: timedelta, factor: str) -> None:

@@ -155,10 +155,15 @@ async def test_a_url_of_ones_own_may_answer_with_a_number_a_text_or_an_object() 
         assert {(rate.source, rate.at) for rate in rates} == {("mine", NOW)}
 
 
-async def test_a_url_of_ones_own_that_knows_nothing_has_failed() -> None:
-    async with source("custom", custom) as (made, _):
-        with pytest.raises(SourceFailed, match="HTTP 404"):
-            await made.fetch([("nosuch", "USD"), ("nosuch", "EUR")])
+async def test_a_url_of_ones_own_that_fails_at_one_pair_tells_the_others() -> None:
+    def limping(path: str, query: Query) -> Reply:
+        return Reply(status=500) if path == "/v1/eth/EUR" else custom(path, query)
+
+    async with source("custom", limping) as (made, _):
+        assert prices(await made.fetch([("eth", "EUR"), ("eth", "USD")])) == {("eth", "USD"): Decimal("3000.12")}
+        assert await made.fetch([("nosuch", "USD"), ("nosuch", "EUR")]) == []
+        with pytest.raises(SourceFailed, match="HTTP 500"):
+            await made.fetch([("eth", "EUR"), ("nosuch", "EUR")])
 
 
 async def test_a_price_is_as_old_as_the_source_says_or_as_a_cache_kept_it() -> None:

@@ -4,7 +4,7 @@
                                                  "3000.12"
                                                  {"price": "3000.12", "at": "2026-01-01T00:00:00Z"}
 
-Without `at` a price is as old as the answer.
+Without `at` a price is as old as the answer. 404 means that it does not know the pair.
 """
 
 from collections.abc import Callable, Sequence
@@ -32,11 +32,13 @@ class Custom:
         self._clock = clock
 
     async def fetch(self, pairs: Sequence[Pair]) -> list[Rate]:
-        """What it says; a pair it refuses is left out, unless it refuses all."""
+        """What it says; a pair that it fails at is left out, unless nothing is left."""
         found: list[Rate] = []
         refusal: SourceFailed | None = None
         for pair in pairs:
             answer = await self._client.get(self._url.replace("{base}", pair[0]).replace("{quote}", pair[1]))
+            if answer.status == 404:  # it does not know the pair
+                continue
             try:
                 said: Decimal | _Priced = answer.decoded(Decimal | _Priced)  # type: ignore[arg-type]  # a union is no type
             except SourceFailed as failure:
