@@ -21,7 +21,6 @@ from paynode.store import chain, deposits, sweeps
 from paynode.store.chain import RowRecord
 from paynode.store.database import Tx
 from paynode.store.deposits import DepositRecord, PlacedDeposit
-from paynode.store.ids import new_id
 
 
 @dataclass(slots=True)
@@ -48,7 +47,7 @@ def arrived(tx: Tx, catalogue: Catalogue, row: RowRecord, touched: Touched, now:
         seen_at = min(seen_at, replaced.seen_at)
     is_late = is_asked_for and _is_late(loaded, seen_at)
     record = DepositRecord(
-        id=new_id("dep", now),
+        id=deposits.new_deposit_id(tx, now),
         row_id=row.id,
         store_id=watch.store_id,
         invoice_id=loaded.record.id if is_asked_for else None,

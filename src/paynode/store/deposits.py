@@ -9,6 +9,7 @@ from paynode.domain.deposit import Stage
 from paynode.domain.sweep import DepositSweep, Wait
 from paynode.store.chain import ROW, RowRecord
 from paynode.store.database import Tx, Value
+from paynode.store.ids import next_id
 from paynode.store.pages import Page, select_page
 from paynode.store.records import Columns, Units
 
@@ -49,6 +50,12 @@ class PlacedDeposit:
 def _placed(found: list[tuple[object, ...]]) -> list[PlacedDeposit]:
     split = len(DEPOSIT.names)
     return [PlacedDeposit(DEPOSIT.decode(row[:split]), ROW.decode(row[split:])) for row in found]
+
+
+def new_deposit_id(tx: Tx, now: datetime) -> str:
+    """An identifier after every other deposit's, so that lists are in the order in which they were found."""
+    row = tx.row("select max(id) from deposits")
+    return next_id("dep", now, None if row is None else row[0])
 
 
 def add(tx: Tx, record: DepositRecord) -> None:

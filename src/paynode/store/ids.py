@@ -19,6 +19,12 @@ def new_id(prefix: str, now: datetime) -> str:
     return _written(prefix, to_ms(now) << 80 | secrets.randbits(80))
 
 
+def next_id(prefix: str, now: datetime, newest: str | None) -> str:
+    """A fresh identifier that sorts after `newest`, whatever the clock says: for what must list in order."""
+    candidate = new_id(prefix, now)
+    return candidate if newest is None or candidate > newest else id_after(newest)
+
+
 def id_after(earlier: str) -> str:
     """An identifier of the same kind that sorts after `earlier`, and is still not to be guessed."""
     prefix, _, digits = earlier.partition("_")

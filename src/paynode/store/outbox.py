@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from paynode.store.database import Tx, Value
-from paynode.store.ids import id_after, new_id
+from paynode.store.ids import next_id
 from paynode.store.pages import Page, select_page
 from paynode.store.records import Columns
 from paynode.store.times import optional_from_ms, to_ms
@@ -83,8 +83,7 @@ def add_event(tx: Tx, record: EventRecord) -> None:
 def new_event_id(tx: Tx, now: datetime) -> str:
     """An identifier after every other event's, so that lists are in the order in which things happened."""
     row = tx.row("select max(id) from events")
-    candidate = new_id("evt", now)
-    return candidate if row is None or row[0] is None or candidate > row[0] else id_after(row[0])
+    return next_id("evt", now, None if row is None else row[0])
 
 
 def next_sequence(tx: Tx, subject: str) -> int:

@@ -95,7 +95,7 @@ class TxReceipt(msgspec.Struct, frozen=True, rename="camel"):
 
 @lru_cache(maxsize=65_536)
 def checksummed(address: str) -> str:
-    """`address` (0x and 40 hex digits, any case) with the case that proves it. Remembered: ours come up all the time."""
+    """`address` (0x and 40 hex digits, any case) with the case that proves it. Remembered: ours come up all day."""
     return checksum_address(bytes.fromhex(address[2:]))
 
 
