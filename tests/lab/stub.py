@@ -1,13 +1,24 @@
 """JSON-RPC servers on loopback that misbehave: scripted ones, and liars in front of a real chain."""
 
 import json
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any
 
 import trio
 from tests.lab.client import Lab, LabError
+
+RST_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER, of no length
+
+
+class Cut(Enum):
+    """How a connection ends without one byte of an answer."""
+
+    CLOSED = "closed"
+    RESET = "reset"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +31,7 @@ class Reply:
     sent: int | None = None  # only so many bytes of the body, then the connection is cut
     drip_seconds: float | None = None  # one byte at a time
     is_last: bool = False  # the connection closes after it
+    cut: Cut | None = None  # the connection ends instead
 
 
 Script = Callable[[Any], Awaitable[Reply]]
@@ -54,10 +66,16 @@ class Stub:
                 fields = dict(line.lower().split(b": ", 1) for line in head.split(b"\r\n")[1:])
                 length = int(fields[b"content-length"])
                 while len(received) < length:
-                    received += await stream.receive_some()
+                    if not (chunk := await stream.receive_some()):
+                        return
+                    received += chunk
                 body, received = json.loads(received[:length]), received[length:]
                 self.requests.append(body)
                 reply = await self.script(body)
+                if reply.cut is not None:
+                    if reply.cut is Cut.RESET:
+                        stream.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_LINGER, RST_ON_CLOSE)
+                    return
                 await self._send(stream, reply)
                 if reply.is_last or reply.sent is not None:
                     return
