@@ -23,7 +23,7 @@ from paynode.api.app import create_app
 from paynode.api.node import ApiNode
 from paynode.api.server import serve as serve_http
 from paynode.chains import evm
-from paynode.chains.base import Chain
+from paynode.chains.base import Chain, ProviderHealth
 from paynode.chains.evm.adapter import EvmChain
 from paynode.chains.evm.addresses import AddressDeriver
 from paynode.chains.rpc import RpcPool
@@ -111,6 +111,10 @@ class Node:
             self.seed = load_seed(self.config.custody)
         assert self.seed is not None, "hot custody has a mnemonic"
         return self.seed
+
+    def providers(self, network: str) -> Sequence[ProviderHealth]:
+        """Those of a network; none of one that is not followed."""
+        return self.chains[network].providers() if network in self.chains else ()
 
     def warm_up(self) -> None:
         """Import and derive what the first address and the first signature need; slow, so it runs in a thread."""
@@ -246,9 +250,7 @@ async def _opened(config: Config, clock: Callable[[], datetime]) -> AsyncIterato
         }
         chains: dict[str, Chain] = {}
         for name, network in catalogue.networks.items():
-            chain = (
-                SimChain(name, worlds[name], confirmations=network.confirmations) if name in worlds else _evm(network)
-            )
+            chain: Chain = _sim(network, worlds[name]) if name in worlds else _evm(network, clock)
             stack.push_async_callback(chain.aclose)
             chains[name] = chain
         sources = opened(config.rates.sources, clock)
@@ -260,9 +262,9 @@ async def _opened(config: Config, clock: Callable[[], datetime]) -> AsyncIterato
         yield Node(config, database, catalogue, chains, worlds, sources, outbound, crash, clock, clock(), xpubs)
 
 
-def _evm(network: Network) -> EvmChain:
+def _evm(network: Network, clock: Callable[[], datetime]) -> EvmChain:
     assert network.chain_id is not None, "the config wants one"
-    pool = RpcPool(network.rpc, chain_id=network.chain_id)
+    pool = RpcPool(network.rpc, chain_id=network.chain_id, clock=clock)
     return EvmChain(network.name, network.chain_id, network.assets, pool, depth=network.confirmations)
 
 
@@ -292,5 +294,6 @@ def _api_node(node: Node, progress: Progress) -> ApiNode:
         version=__version__,
         started_at=node.started_at,
         health=progress.report,
+        providers=node.providers,
         simulation=simulation,
     )

@@ -14,6 +14,7 @@ from tests.lab.shop import NOW, Clock, Shop, make_key, open_shop, sim_config
 
 from paynode.api.app import create_app
 from paynode.api.node import ApiNode
+from paynode.chains.base import ProviderHealth, ProviderState
 from paynode.domain.chain import BlockRef
 from paynode.domain.quote import Rate
 from paynode.domain.scopes import NODE_SCOPES, STORE_SCOPES
@@ -104,6 +105,11 @@ class Api:
         return reply.json
 
 
+ONE_PROVIDER = ProviderHealth(
+    "rpc.example", ProviderState.FAILING, "HTTP 502", head_number=10, calls_today=7, calls_per_day=25_000
+)
+
+
 @dataclass(frozen=True)
 class World:
     shop: Shop
@@ -135,6 +141,7 @@ def world(tmp_path: Path) -> Iterator[World]:
         version="1.2.3",
         started_at=NOW - timedelta(hours=1),
         health=lambda: {"scanner": "ok"},
+        providers=lambda network: [ONE_PROVIDER],
         simulation=simulation,
     )
     other = next(store_id for store_id, key in shop.catalogue.store_keys.items() if key == "other")

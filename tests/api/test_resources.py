@@ -98,6 +98,16 @@ async def test_a_network_tells_how_far_it_is_followed(world: World) -> None:
         10,
         90,
     )
+    assert network["providers"] == [
+        {
+            "name": "rpc.example",
+            "state": "failing",
+            "reason": "HTTP 502",
+            "head": 10,
+            "calls_today": 7,
+            "calls_per_day": 25_000,
+        }
+    ]
     assert (await owner.get("/v1/networks/sim")).json == network
     assert (await owner.get("/v1/networks/eth")).status == 404
 

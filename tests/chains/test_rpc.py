@@ -77,7 +77,7 @@ async def test_calls_share_one_connection_and_the_chain_id_is_asked_once() -> No
             assert await provider.call("echo", [number], int) == number
         assert server.connections == 1
         assert server.methods.count("eth_chainId") == 1
-        assert provider.calls_total == 6
+        assert provider.meter.calls_today == 6
 
 
 async def test_a_provider_of_another_chain_is_refused_before_anything_else_is_asked() -> None:
@@ -131,7 +131,7 @@ async def test_a_batch_comes_back_in_the_order_asked() -> None:
     async with talking_to(reversing) as (provider, server):
         assert await provider.batch("echo", [[number] for number in range(120)], int) == list(range(120))
         assert [len(body) for body in server.requests if isinstance(body, list)] == [50, 50, 20]
-        assert provider.calls_total == 121
+        assert provider.meter.calls_today == 121
         assert await provider.batch("echo", [], int) == []
 
 

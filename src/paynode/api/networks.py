@@ -4,6 +4,7 @@ from paynode.api.body import Nothing
 from paynode.api.caip import chain_id
 from paynode.api.lists import list_answer
 from paynode.api.routes import Call, Routes, answer
+from paynode.chains.base import ProviderHealth
 from paynode.config import Network
 from paynode.domain.errors import NotFound
 from paynode.operations.once import Answer
@@ -45,7 +46,19 @@ def network_view(call: Call[Nothing], tx: Tx, network: Network) -> View:
         "looked_at": moment(record.looked_at),
         "lag_seconds": None if cursor is None else max(0, int((call.now - cursor.at).total_seconds())),
         "confirmations": network.confirmations,
+        "providers": [_provider(health) for health in call.node.providers(network.name)],
         "accounts": _accounts(call, tx, network),
+    }
+
+
+def _provider(health: ProviderHealth) -> View:
+    return {
+        "name": health.name,
+        "state": health.state,
+        "reason": health.reason,
+        "head": health.head_number,
+        "calls_today": health.calls_today,
+        "calls_per_day": health.calls_per_day,
     }
 
 

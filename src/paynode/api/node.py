@@ -1,10 +1,11 @@
 """What the API needs of the node it speaks for; the daemon fills it in."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from paynode.chains.base import ProviderHealth
 from paynode.operations.catalogue import Catalogue, Derive
 from paynode.operations.endpoints import Check
 from paynode.operations.loading import LoadedInvoice
@@ -34,6 +35,11 @@ class Simulation(Protocol):
         ...
 
 
+def no_providers(network: str) -> Sequence[ProviderHealth]:
+    """Of a network that is not followed."""
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class ApiNode:
     database: Database
@@ -44,4 +50,5 @@ class ApiNode:
     version: str
     started_at: datetime
     health: Callable[[], Mapping[str, str]]  # by service: "ok", or what is wrong with it, for people
+    providers: Callable[[str], Sequence[ProviderHealth]] = no_providers  # of a network, by its name
     simulation: Simulation | None = None  # in sim mode only

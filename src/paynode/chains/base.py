@@ -4,6 +4,7 @@ Whoever implements it reads from the network and computes; it never writes anyth
 methods: pure ones (the same answer every time, no network) and I/O, each of which may raise `Unavailable`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -41,6 +42,25 @@ class Fees:
     transfer_cost: int  # upper bound of the cost of one transfer of the asset asked about, at that price
 
 
+class ProviderState(StrEnum):
+    """Whether a provider answers."""
+
+    OK = "ok"
+    FAILING = "failing"  # it gave no usable answer when it was asked last: left alone for a while, then asked again
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderHealth:
+    """How one provider of a network does. Everything in it may be shown."""
+
+    name: str  # never its URL, which may hold a key
+    state: ProviderState
+    reason: str | None  # what was wrong when it was asked last; None: nothing
+    head_number: int | None  # the newest block it told us of
+    calls_today: int  # since midnight UTC or our start, as billed
+    calls_per_day: int | None  # what it may be asked; None: as much as we like
+
+
 class TxStatus(StrEnum):
     """What the network says about a transaction hash of ours."""
 
@@ -61,6 +81,10 @@ class Chain(Protocol):
         ...
 
     def sign(self, planned: PlannedTx, private_key: bytes) -> SignedTx: ...
+
+    def providers(self) -> Sequence[ProviderHealth]:
+        """How those we ask are doing, in the order they are asked; of what is known already, without asking."""
+        ...
 
     # I/O: each may raise Unavailable.
     async def connect(self) -> str:

@@ -8,7 +8,8 @@ errors and logs know a provider by its name only.
 import logging
 import re
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from functools import cache
 from ssl import SSLContext
 from types import TracebackType
@@ -34,6 +35,7 @@ from paynode.chains.jsonrpc import (
     encode_many,
     encode_one,
 )
+from paynode.chains.meter import Meter, utc_now
 
 __all__ = [
     "Garbled",
@@ -84,9 +86,17 @@ class NoProvider(Unavailable):
 class Provider:
     """One JSON-RPC endpoint. Its calls raise `ProviderFailed`, always one of the kinds drawn in `jsonrpc.py`."""
 
-    def __init__(self, url: RpcUrl, *, chain_id: int, deadline_seconds: float, answer_bytes_max: int) -> None:
+    def __init__(
+        self,
+        url: RpcUrl,
+        *,
+        chain_id: int,
+        deadline_seconds: float,
+        answer_bytes_max: int,
+        clock: Callable[[], datetime],
+    ) -> None:
         self.name = url.name
-        self.calls_total = 0  # as providers bill them: a batch of ten is ten
+        self.meter = Meter(clock)
         self.reason = ""  # why it rests or last failed; "" once it works again
         self._url = url.reveal()
         self._secrets = _secrets(self._url)
@@ -184,7 +194,7 @@ class Provider:
 
     async def _post(self, method: str, body: bytes, count: int) -> bytes:
         """The bytes of one answer with HTTP status 200."""
-        self.calls_total += count
+        self.meter.count(count)
         try:
             async with self._client.stream(
                 "POST", self._url, content=body, extensions={"trace": self._notice}
@@ -259,9 +269,17 @@ class RpcPool:
         chain_id: int,
         deadline_seconds: float = 10.0,
         answer_bytes_max: int = ANSWER_BYTES_MAX,
+        clock: Callable[[], datetime] = utc_now,
     ) -> None:
+        """`clock` tells what day it is."""
         self.all = tuple(
-            Provider(url, chain_id=chain_id, deadline_seconds=deadline_seconds, answer_bytes_max=answer_bytes_max)
+            Provider(
+                url,
+                chain_id=chain_id,
+                deadline_seconds=deadline_seconds,
+                answer_bytes_max=answer_bytes_max,
+                clock=clock,
+            )
             for url in urls
         )
 

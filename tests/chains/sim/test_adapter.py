@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 from tests.chains.sim.scene import COIN, ETHER, GAS, KEYS, SHOP, TREASURY, USDT, Scene
 
-from paynode.chains.base import Chain, Outgoing, Refused, SignedTx, TxStatus, Unavailable, WouldRevert
+from paynode.chains.base import Chain, Outgoing, ProviderState, Refused, SignedTx, TxStatus, Unavailable, WouldRevert
 from paynode.chains.sim import keys
 
 FEE = 21_000 * 10**9
@@ -192,7 +192,11 @@ async def test_in_an_outage_every_question_is_unavailable_and_the_chain_goes_on(
     for question in questions:
         with pytest.raises(Unavailable):
             await question()
+    [health] = chain.providers()
+    assert (health.state, health.reason) == (ProviderState.FAILING, "the simulated network has an outage")
     scene.world.pay(SHOP, USDT.method, 5)
     scene.world.mine()
     scene.world.outage = False
+    [health] = chain.providers()
+    assert (health.state, health.head_number) == (ProviderState.OK, scene.world.head.number)
     assert [row.units for row in (await scene.tick()).rows if row.address == SHOP] == [5]

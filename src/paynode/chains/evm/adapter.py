@@ -9,7 +9,17 @@ from collections.abc import Sequence
 
 import trio
 
-from paynode.chains.base import DeepReorg, Fees, Outgoing, PlannedTx, SignedTx, TxStatus, Unavailable
+from paynode.chains.base import (
+    DeepReorg,
+    Fees,
+    Outgoing,
+    PlannedTx,
+    ProviderHealth,
+    ProviderState,
+    SignedTx,
+    TxStatus,
+    Unavailable,
+)
 from paynode.chains.evm import sending
 from paynode.chains.evm.look import Looker, WrongContext
 from paynode.chains.evm.reads import LogRange, Reads
@@ -40,6 +50,7 @@ class EvmChain:
         self._looker = Looker(chain_id)
         self._log_ranges = {provider.name: LogRange() for provider in pool.all}
         self._memory = Memory()
+        self._head_numbers: dict[str, int] = {}  # by provider, as far as one told us
         self._head_since: tuple[str, float] | None = None  # the newest head's hash, and when it was first seen
         self._sending = sending.Sending(chain_id, pool)
 
@@ -53,13 +64,26 @@ class EvmChain:
     def sign(self, planned: PlannedTx, private_key: bytes) -> SignedTx:
         return sending.sign(planned, private_key)
 
+    def providers(self) -> Sequence[ProviderHealth]:
+        return [
+            ProviderHealth(
+                name=provider.name,
+                state=ProviderState.FAILING if provider.reason else ProviderState.OK,
+                reason=provider.reason or None,
+                head_number=self._head_numbers.get(provider.name),
+                calls_today=provider.meter.calls_today,
+                calls_per_day=None,
+            )
+            for provider in self._pool.all
+        ]
+
     async def connect(self) -> str:
         """Every provider is asked; that one answers is enough."""
         heads: list[str] = []
         failures: list[str] = []
         for provider in self._pool.all:
             try:
-                heads.append(f"{provider.name} at block {(await self._reads(provider).head()).ref.number}")
+                heads.append(f"{provider.name} at block {await self._head_number(provider)}")
             except ProviderFailed as failure:
                 failures.append(str(failure))
         if not heads:
@@ -67,7 +91,7 @@ class EvmChain:
         return "; ".join([*heads, *failures])
 
     async def head_number(self) -> int:
-        return (await self._reads(self._pool.first).head()).ref.number
+        return await self._head_number(self._pool.first)
 
     async def observe(self, books: Books) -> Observation:
         watchlist = Watchlist.of(books, self._assets)
@@ -87,6 +111,7 @@ class EvmChain:
             )
             try:
                 seen = await tick.observe()
+                self._head_numbers[primary.name] = seen.head.number
                 await self._doubt_a_stuck_head(primary, second, seen.head)
                 return seen
             except DeepReorg as error:
@@ -108,7 +133,7 @@ class EvmChain:
         elif second is not None and now - self._head_since[1] > STUCK_SECONDS:
             self._head_since = (head.hash, now)
             try:
-                ahead = (await self._reads(second).head()).ref.number - head.number
+                ahead = await self._head_number(second) - head.number
             except ProviderFailed:
                 return
             if ahead > STUCK_BLOCKS:
@@ -136,7 +161,7 @@ class EvmChain:
 
     async def final_nonce(self, sender: str) -> int:
         provider = self._pool.first
-        height = max(0, (await self._reads(provider).head()).ref.number - self._depth + 1)
+        height = max(0, await self._head_number(provider) - self._depth + 1)
         return int(await provider.call("eth_getTransactionCount", [sender, hex(height)], Quantity), 16)
 
     async def fees(self, asset: Asset, sender: str, recipient: str) -> Fees:
@@ -156,6 +181,11 @@ class EvmChain:
 
     async def aclose(self) -> None:
         await self._pool.aclose()
+
+    async def _head_number(self, provider: Provider) -> int:
+        number = (await self._reads(provider).head()).ref.number
+        self._head_numbers[provider.name] = number
+        return number
 
     def _reads(self, provider: Provider) -> Reads:
         return Reads(provider, self._looker, self._log_ranges[provider.name])

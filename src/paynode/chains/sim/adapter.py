@@ -1,12 +1,26 @@
 """A simulated network behind the Chain Protocol. During an outage every question is `Unavailable`."""
 
+from collections.abc import Sequence
+
 import trio
 
-from paynode.chains.base import Fees, Outgoing, PlannedTx, SignedTx, TxStatus, Unavailable, WouldRevert
+from paynode.chains.base import (
+    Fees,
+    Outgoing,
+    PlannedTx,
+    ProviderHealth,
+    ProviderState,
+    SignedTx,
+    TxStatus,
+    Unavailable,
+    WouldRevert,
+)
 from paynode.chains.sim import keys, look, wallet
 from paynode.chains.sim.world import World
 from paynode.domain.chain import Books, Observation
 from paynode.domain.money import Asset
+
+OUTAGE = "the simulated network has an outage"
 
 
 class SimChain:
@@ -26,6 +40,20 @@ class SimChain:
 
     def sign(self, planned: PlannedTx, private_key: bytes) -> SignedTx:
         return wallet.sign(planned, private_key)
+
+    def providers(self) -> Sequence[ProviderHealth]:
+        """The simulation itself, which nobody bills."""
+        is_out = self._world.outage
+        return [
+            ProviderHealth(
+                name="simulation",
+                state=ProviderState.FAILING if is_out else ProviderState.OK,
+                reason=OUTAGE if is_out else None,
+                head_number=self._world.head.number,
+                calls_today=0,
+                calls_per_day=None,
+            )
+        ]
 
     async def connect(self) -> str:
         world = await self._reached()
@@ -89,5 +117,5 @@ class SimChain:
     async def _reached(self) -> World:
         await trio.lowlevel.checkpoint()
         if self._world.outage:
-            raise Unavailable("the simulated network has an outage")
+            raise Unavailable(OUTAGE)
         return self._world

@@ -1,0 +1,24 @@
+"""What a node's owner is told of its providers."""
+
+from pathlib import Path
+
+from tests.faults.test_outages import NOBODY, honest, merchant
+from tests.lab.node import node
+from tests.lab.stub import stub
+
+
+async def test_the_owner_sees_how_each_provider_does_and_what_it_was_asked(tmp_path: Path) -> None:
+    async with merchant() as (lab, usdt, receiver, _), stub(honest(lab)) as provider:
+        key = "/v2/0123456789abcdef"
+        urls = [NOBODY, provider.url + key]
+        async with node(tmp_path, lab, receiver, {"usdt": (usdt, 6)}, rpc=urls) as shop:
+            await shop.invoice("20", "eth_usdt")
+            asked = len(provider.methods)
+            network = await shop.network()
+            dead, good = network["providers"]
+            assert (dead["state"], dead["calls_today"] > 0, dead["head"]) == ("failing", True, None)
+            assert "ConnectError" in dead["reason"]
+            assert (good["state"], good["reason"]) == ("ok", None)
+            assert good["head"] == network["head"]["number"]
+            assert asked <= good["calls_today"] <= len(provider.methods)
+            assert key not in str(network)
