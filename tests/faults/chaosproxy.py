@@ -113,9 +113,9 @@ class ChaosProxy:
     def calls_since(self, moment: float) -> list[Entry]:
         return [entry for entry in self.history if entry.at >= moment]
 
-    def busiest_second(self, since: float) -> int:
-        """The most calls within any one second."""
-        times = [entry.at for entry in self.calls_since(since)]
+    def busiest_second(self, since: float, until: float = float("inf")) -> int:
+        """The most calls within any one second of that time."""
+        times = sorted(entry.at for entry in self.calls_since(since) if entry.at < until)
         first, most = 0, 0
         for last, at in enumerate(times):
             while times[first] <= at - 1:
