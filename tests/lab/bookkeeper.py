@@ -3,7 +3,19 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from paynode.domain.chain import INFERRED, BlockRef, Books, Dispute, Observation, OwnTx, Pair, Receipt, Row, Watch
+from paynode.domain.chain import (
+    INFERRED,
+    BlockRef,
+    Books,
+    Dispute,
+    Observation,
+    OwnTx,
+    Pair,
+    Receipt,
+    Row,
+    RowSource,
+    Watch,
+)
 
 
 @dataclass(slots=True)
@@ -53,9 +65,8 @@ class Bookkeeper:
         for id_ in (*seen.voided, *seen.dropped):
             row = self.rows[id_]
             assert id_ not in self.void, "a row goes void once"
-            assert id_ in seen.voided or (row.source in INFERRED and not row.confirmed), (
-                "only inferred rows are dropped"
-            )
+            is_replaceable = row.source is RowSource.DRIFT or (row.source in INFERRED and not row.confirmed)
+            assert id_ in seen.voided or is_replaceable, "only inferred rows and adjustments are dropped"
             self.void.add(id_)
             if row.confirmed:
                 self.reversed_ids.append(id_)
@@ -66,6 +77,10 @@ class Bookkeeper:
             keys.add(row.key)
             id_ = len(self.rows) + 1
             self.rows[id_] = replace(row, id=id_)
+        for id_, credit in seen.credits.items():
+            assert not self.rows[id_].confirmed, "what a confirmed row credits is settled"
+            assert id_ not in self.void, "a void row credits nothing"
+            self.rows[id_] = replace(self.rows[id_], credit=credit)
         for id_, credit in seen.confirmed.items():
             row = self.rows[id_]
             assert id_ not in self.void, "a void row confirms nothing"

@@ -51,6 +51,7 @@ class RowSource(StrEnum):
 
 
 INFERRED = frozenset({RowSource.INTERNAL, RowSource.UNPLACED})  # replaced when read anew, never added to
+RECKONED = INFERRED | {RowSource.DRIFT}  # what rests on balances alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +171,8 @@ class Observation:
     )
     rows: tuple[Row, ...] = ()
     voided: tuple[int, ...] = ()  # ids of rows whose own block is no ancestor of the head
-    dropped: tuple[int, ...] = ()  # ids of unconfirmed inferred rows that `rows` replaces
+    dropped: tuple[int, ...] = ()  # ids of unconfirmed inferred rows that `rows` replaces, and of cancelled adjustments
+    credits: Mapping[int, int] = field(default_factory=dict)  # row id -> units, of unconfirmed rows that brought less
     confirmed: Mapping[int, int] = field(default_factory=dict)  # row id -> credited units, verified at depth
     floors: Mapping[Pair, int] = field(default_factory=dict)  # lowered by voids
     disputes: Mapping[Pair, Dispute] = field(

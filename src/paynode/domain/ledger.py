@@ -3,7 +3,7 @@
     customers   what arrived, the source (negative)          in_transit  signed on its way to the treasury
     deposits    lying on deposit addresses                   treasury    what we sent there, the merchant's to spend
     gas         on our gas accounts, and lent for fees       fees        spent on network fees
-    reversed    taken back by the chain                      owner       what the merchant put in (negative)
+    reversed    taken back, by the chain or an issuer        owner       what the merchant put in (negative)
 
 Every function here returns the entries of one posting. Units are base units; a sign says what the account gains.
 """
@@ -50,6 +50,11 @@ def deposit_confirmed(method: str, units: int) -> Posting:
 def deposit_reversed(method: str, units: int) -> Posting:
     """The chain took a final deposit back (I6)."""
     return _move(method, units, Account.DEPOSITS, Account.REVERSED)
+
+
+def taken(account: Account, method: str, units: int) -> Posting:
+    """`units` are gone from `account` without a transaction of ours: the token's issuer took them, or a stranger."""
+    return _move(method, units, account, Account.REVERSED)
 
 
 def owner_funded(method: str, units: int) -> Posting:

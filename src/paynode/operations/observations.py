@@ -9,7 +9,7 @@ from datetime import datetime
 
 from paynode.domain import ledger as postings
 from paynode.domain.chain import Books, Observation, OwnTx, RowKind
-from paynode.operations import receipts
+from paynode.operations import losses, receipts
 from paynode.operations.arrivals import Touched, age, arrived, became_final, left
 from paynode.operations.catalogue import Catalogue
 from paynode.operations.expiry import past_deadline_on_chain
@@ -61,8 +61,15 @@ def apply_observation(
         _void(tx, catalogue, chain.row(tx, row_id), touched, now)
     for row in observation.rows:
         new_id = chain.add_row(tx, network, row, now)
-        if new_id is not None and row.kind is RowKind.IN and not row.own:
+        if new_id is None:
+            continue
+        if row.kind is RowKind.IN and not row.own:
             arrived(tx, catalogue, chain.row(tx, new_id), touched, now)
+        elif losses.is_loss(tx, chain.row(tx, new_id)):
+            losses.noticed(tx, catalogue, chain.row(tx, new_id), now)
+    for row_id, credit in observation.credits.items():
+        if chain.set_credit(tx, row_id, credit):
+            losses.brought_less(tx, chain.row(tx, row_id), touched)
     for row_id, credit in observation.confirmed.items() if observation.hold is None else ():
         if chain.confirm_row(tx, row_id, credit, now):
             _confirm(tx, catalogue, chain.row(tx, row_id), now)
@@ -95,7 +102,9 @@ def apply_observation(
 def _void(tx: Tx, catalogue: Catalogue, row: RowRecord, touched: Touched, now: datetime) -> None:
     if not chain.void_row(tx, row.id, now):
         return
-    if row.kind is RowKind.OUT:
+    if losses.is_loss(tx, row):
+        losses.found_again(tx, row, now)
+    elif row.kind is RowKind.OUT:
         receipts.reopen(tx, catalogue, row, touched, now)
     elif row.kind is RowKind.IN and not row.own:
         store_id, units = _owner(tx, row), row.credited
@@ -110,7 +119,9 @@ def _void(tx: Tx, catalogue: Catalogue, row: RowRecord, touched: Touched, now: d
 
 
 def _confirm(tx: Tx, catalogue: Catalogue, row: RowRecord, now: datetime) -> None:
-    """Book what a row moved into our addresses; what left them is booked with our own receipt."""
+    """Book what a row moved into our addresses, or out without us; what we sent is booked with its receipt."""
+    if losses.is_loss(tx, row):
+        losses.became_final(tx, row, now)
     if row.kind is not RowKind.IN or row.own:
         return
     units = row.credited

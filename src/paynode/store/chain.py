@@ -299,6 +299,18 @@ def confirm_row(tx: Tx, row_id: int, credit: int, now: datetime) -> bool:
     )
 
 
+def set_credit(tx: Tx, row_id: int, credit: int) -> bool:
+    """Note that an unconfirmed row brought less than it says; tells whether that is new."""
+    return (
+        tx.run(
+            "update chain_rows set credit = :credit "
+            "where id = :id and confirmed_at is null and voided_at is null and credit is not :credit",
+            {"id": row_id, "credit": str(credit)},
+        )
+        == 1
+    )
+
+
 def void_row(tx: Tx, row_id: int, now: datetime) -> bool:
     """Mark a row as gone from the chain; tells whether it was not before."""
     return tx.run("update chain_rows set voided_at = ? where id = ? and voided_at is null", (to_ms(now), row_id)) == 1
@@ -328,7 +340,7 @@ def spendable_units(tx: Tx, name: str, address: str, method: str) -> int:
     """What surely lies on a pair: all that is final there, less all that left."""
     found = tx.rows(
         f"select {ROW.sql} from chain_rows where network = ? and address = ? and method = ? "
-        "and voided_at is null and (kind = 'out' or confirmed_at is not null)",
+        "and voided_at is null and (kind <> 'in' or confirmed_at is not null)",
         (name, address, method),
     )
     return sum(ROW.decode(row).as_row().effect for row in found)
@@ -340,12 +352,18 @@ def booked_units(tx: Tx, name: str, address: str, method: str) -> int:
 
 
 def final_units(tx: Tx, name: str, method: str) -> int:
-    """What all our addresses together hold of an asset: final arrivals, and the rows of our own ended transactions."""
+    """What all our addresses together hold of an asset.
+
+    Final arrivals, what is finally gone without us, and the rows of our own ended transactions.
+    """
     found = tx.rows(
-        f"select {ROW.of('r')} from chain_rows r where r.network = ? and r.method = ? and r.voided_at is null "
-        "and ((r.kind = 'in' and r.own = 0 and r.confirmed_at is not null) or exists ("
-        "  select 1 from outgoing_versions v join outgoing o on o.id = v.outgoing_id "
-        "  where v.tx_hash = r.tx_hash and o.state in ('confirmed', 'reverted')))",
+        f"select {ROW.of('r')} from chain_rows r left join outgoing_versions v on v.tx_hash = r.tx_hash "
+        "left join outgoing o on o.id = v.outgoing_id "
+        "where r.network = ? and r.method = ? and r.voided_at is null and ("
+        "  (r.kind = 'in' and r.own = 0 and r.confirmed_at is not null)"
+        "  or (r.kind = 'adjustment' and r.confirmed_at is not null)"
+        "  or (r.kind = 'out' and o.id is null and r.confirmed_at is not null)"
+        "  or o.state in ('confirmed', 'reverted'))",
         (name, method),
     )
     return sum(ROW.decode(row).as_row().effect for row in found)

@@ -27,12 +27,13 @@ class Payment:
     value: int = 0
     inside: tuple[tuple[str, int], ...] = ()  # (address, units) that a contract sends
     tokens: tuple[tuple[str, str, str, int], ...] = ()  # (contract, from, to, units)
+    wiped: tuple[tuple[str, str, int], ...] = ()  # (contract, holder, units) that an issuer takes without a log
     fee: int = 0
     succeeded: bool = True
 
     @property
     def hash(self) -> str:
-        return "0x" + sha256(repr(self).encode()).hexdigest()
+        return "0x" + sha256(repr(replace(self, succeeded=True)).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -76,12 +77,17 @@ class FakeChain:
             if native.get(payment.sender, 0) < value + payment.fee and payment.fee:
                 payment = replace(payment, succeeded=False, value=payment.value)
                 value = 0
+            short = [(c, s) for c, s, _, units in payment.tokens if payment.fee and tokens.get((c, s), 0) < units]
+            if short or any(tokens.get((c, holder), 0) < units for c, holder, units in payment.wiped):
+                payment, value = replace(payment, succeeded=False), 0
             if payment.fee:  # only our own senders have a balance that matters
                 native[payment.sender] = native.get(payment.sender, 0) - value - payment.fee
             nonces[payment.sender] = payment.nonce + 1
             if payment.succeeded:
                 for to, units in ((payment.to, value), *payment.inside):
                     native[to] = native.get(to, 0) + units
+                for contract, holder, units in payment.wiped:
+                    tokens[contract, holder] -= units
                 for contract, sender, to, units in payment.tokens:
                     tokens[contract, sender] = tokens.get((contract, sender), 0) - units
                     tokens[contract, to] = tokens.get((contract, to), 0) + units
@@ -215,6 +221,12 @@ class FakeReads:
         if max(height for _, height in asks) > self.chain.head.number:
             raise ProviderFailed(self.name, "no such block")
         return [self._state(height).native.get(address, 0) for address, height in asks]
+
+    async def token_balances(self, asks: Sequence[tuple[str, str, int]]) -> list[int]:
+        self._work("balances")
+        if "pruned" in self.lies and min(height for _, _, height in asks) < self.chain.head.number - 5:
+            raise Pruned
+        return [self._state(height).tokens.get((contract, address), 0) for contract, address, height in asks]
 
     async def newest_logs(
         self, contracts: Sequence[str], addresses: Sequence[str], low: int, high: int

@@ -82,6 +82,62 @@ def explain_step(
     return rows
 
 
+def doubting_drift(balances: Balances, rows: Sequence[Row]) -> list[Row]:
+    """`rows` without the adjustments that settle their pair: those are what a search for evidence tries to replace."""
+    adjusted = {row.pair for row in rows if row.source is RowSource.DRIFT and row.pair in balances}
+    settled = adjusted - differing(adjusted, balances, rows)
+    return [row for row in rows if row.source is not RowSource.DRIFT or row.pair not in settled]
+
+
+def cancelled_drift(balances: Balances, stored: Sequence[Row], fresh: Sequence[Row]) -> list[Row]:
+    """The adjustments among `stored` whose pair late evidence (`fresh` rows) explains better without them."""
+    rows = [*stored, *fresh]
+    cancelled: list[Row] = []
+    for pair in {row.pair for row in fresh}:
+        drift = [row for row in stored if row.pair == pair and row.source is RowSource.DRIFT]
+        units = balances[pair]
+        if drift and units is not None:
+            residual = units - expected_units(rows, pair)
+            if abs(residual + sum(row.effect for row in drift)) < abs(residual):
+                cancelled += drift
+    return cancelled
+
+
+def capped_credits(
+    pair: Pair, fall: int, step_by_height: Mapping[int, int | None], rows: Iterable[Row]
+) -> dict[int, int]:
+    """What the unconfirmed transfers to `pair` really brought, by row id: no more than the balance rose in their block.
+
+    A `fall` is how much less is there than the rows say. Several transfers in one block share what is missing. Where
+    a block's step is not known (None), all of the fall may have happened there; the newest transfers bear it first.
+
+    Raises:
+        Inconsistent: more is missing in the blocks than in the end; something else is not explained either.
+    """
+    of_pair = [row for row in rows if row.pair == pair]
+    credits: dict[int, int] = {}
+    for height, step in sorted(step_by_height.items(), reverse=True):
+        booked = sum(row.effect for row in of_pair if row.block.number == height)
+        open_rows = [row for row in of_pair if row.block.number == height and is_open_transfer(row)]
+        brought = sum(row.credited_units for row in open_rows)
+        missing = min(brought, fall if step is None else max(booked - step, 0))
+        if missing > fall:
+            raise Inconsistent(f"block {height}: {missing} less arrived than transfers say, {fall} are missing")
+        fall -= missing
+        rest = missing
+        for row in open_rows if missing else ():
+            share = min(-(-missing * row.credited_units // brought), rest)
+            rest -= share
+            assert row.id is not None, "only stored rows have a credit to change"
+            credits[row.id] = row.credited_units - share
+    return credits
+
+
+def is_open_transfer(row: Row) -> bool:
+    """Whether `row` is an arrival of which it is not settled yet how much it brought."""
+    return row.kind is RowKind.IN and not row.confirmed and row.id is not None
+
+
 def open_disputes(
     pairs: Collection[Pair],
     balances: Balances,

@@ -10,7 +10,7 @@ from typing import Any
 
 from paynode.chains.evm.codec import call_balance_of, log_filter
 from paynode.chains.evm.look import Header, Look, Looker
-from paynode.chains.evm.wire import Block, FullBlock, Log, Quantity, Tx, TxReceipt
+from paynode.chains.evm.wire import Block, Bytes, FullBlock, Log, Quantity, Tx, TxReceipt
 from paynode.chains.jsonrpc import Garbled, RpcError, TooMuch
 from paynode.chains.rpc import Provider
 
@@ -136,6 +136,23 @@ class Reads:
             if min(height for _, height in asks) > head - RECENT_STATE_BLOCKS:
                 raise
             raise Pruned from None
+        return [int(answer, 16) for answer in answers]
+
+    async def token_balances(self, asks: Sequence[tuple[str, str, int]]) -> list[int]:
+        """The balances by (contract, address, height).
+
+        Raises:
+            Pruned: a state is gone, or a contract does not tell.
+        """
+        calls = [
+            ({"to": contract, "data": call_balance_of(address)}, hex(height)) for contract, address, height in asks
+        ]
+        try:
+            answers = await self._ask_many("eth_call", calls, Bytes)
+        except RpcError:
+            raise Pruned from None
+        if not all(len(answer) == 66 for answer in answers):
+            raise Pruned
         return [int(answer, 16) for answer in answers]
 
     async def token_balance(self, contract: str, address: str, block: str = "latest") -> int:

@@ -7,14 +7,22 @@ is raised, and the tick never was.
     4        our own transactions, from their receipts
     6        tokens: logs explain what differs
     7        native coins: the blocks in which they rose
-    8        what nothing explains is a dispute of its pair
+    8        what nothing explains is a dispute of its pair; an old fall is adjusted
     9        what is deep enough is proven once more
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from paynode.chains.evm.explain import differing, open_disputes, unbooked
+from paynode.chains.evm.drift import Drift, settle_falls
+from paynode.chains.evm.explain import (
+    cancelled_drift,
+    differing,
+    doubting_drift,
+    expected_units,
+    open_disputes,
+    unbooked,
+)
 from paynode.chains.evm.fork import Fork, all_heights, find_fork, is_doubtful, lowered_floors, young_heights
 from paynode.chains.evm.natives import Natives, find_natives
 from paynode.chains.evm.own import Mined, find_own, in_flight
@@ -65,7 +73,11 @@ class Tick:
         natives = await self._natives(sight, fork, [*standing, *rows], in_flight_addresses)
         rows += natives.rows
 
-        kept = [row for row in standing if row not in natives.dropped]
+        cancelled = cancelled_drift(sight.balances, standing, rows)
+        kept = [row for row in standing if row not in natives.dropped and row not in cancelled]
+        drift = await self._settle_falls(sight, kept, rows, mined)
+        rows += drift.rows
+        kept = [replace(row, credit=drift.credits.get(row.id or 0, row.credit)) for row in kept]
         open_pairs = differing(self.watchlist.pairs, sight.balances, [*kept, *rows])
         waiting = self._waiting(sight, open_pairs, in_flight_addresses)
         disputes = open_disputes(
@@ -86,7 +98,8 @@ class Tick:
             fork_number=fork.fork_number,
             rows=tuple(rows),
             voided=_ids(orphaned),
-            dropped=_ids([*natives.dropped, *verdict.refused]),
+            dropped=_ids([*natives.dropped, *cancelled, *verdict.refused]),
+            credits=drift.credits,
             confirmed=verdict.confirmed if self.hold is None else {},
             floors=lowered_floors(self.books, self.watchlist, replace(fork, orphaned=tuple(orphaned))),
             disputes=disputes,
@@ -176,11 +189,13 @@ class Tick:
         return [own for own in self.books.own if own.id not in known]
 
     async def _tokens(self, sight: Sight, booked: list[Row]) -> list[Row]:
-        """Rule 6, at each provider until every token is explained."""
+        """Rule 6, at each provider until every token is explained; what was only adjusted is not."""
         found: list[Row] = []
+        booked = doubting_drift(sight.balances, booked)
         for source in self._sources():
             pairs = self._open(sight, [*booked, *found], is_native=False)
             self.memory.logs.keep_only(pairs)
+            self.memory.logs.wake(source.name, sight, {pair: self._ripe_at(pair) for pair in pairs})
             if not pairs:
                 break
             try:
@@ -197,6 +212,42 @@ class Tick:
             return Natives()
         canonical_below = sight.head.number if fork.fork_number is None else fork.fork_number
         return await find_natives(sight, self.primary, pairs, booked, canonical_below)
+
+    async def _settle_falls(self, sight: Sight, kept: list[Row], fresh: list[Row], mined: list[Mined]) -> Drift:
+        """The end of rule 8, for falls old enough; alone, it takes twice as long and the same balance twice."""
+        moving = {row.pair for row in fresh}
+        signing = {own.sender for own in self._without(mined)}
+        ripe = {
+            pair
+            for pair in differing(self.watchlist.pairs - moving, sight.balances, kept)
+            if pair.address not in signing and self._is_ripe_fall(sight, pair, kept)
+        }
+        if not ripe:
+            return Drift()
+        try:
+            return await settle_falls(sight, self.second, ripe, kept)
+        except ProviderFailed as failure:
+            if failure.provider == self.primary.name:
+                raise
+            return Drift()
+
+    def _is_ripe_fall(self, sight: Sight, pair: Pair, rows: list[Row]) -> bool:
+        """Whether the balance is below the books for long, and all logs were read since without finding out why."""
+        ripe_at, units = self._ripe_at(pair), sight.balances[pair]
+        if ripe_at is None or sight.head.number < ripe_at or units is None or units >= expected_units(rows, pair):
+            return False
+        logs = self.memory.logs
+        return self.watchlist.is_native(pair) or all(
+            logs.has_read(each.name, pair, units, ripe_at) for each in self._sources()
+        )
+
+    def _ripe_at(self, pair: Pair) -> int | None:
+        """The height at which a dispute is old enough to be settled."""
+        dispute = self.books.disputes.get(pair)
+        if dispute is None:
+            return None
+        depth = self.watchlist.watch_by_address[pair.address].depth
+        return dispute.since.number + depth * (2 if self.second is None else 1) - 1
 
     async def _verify(self, sight: Sight, rows: list[Row], open_pairs: frozenset[Pair], mined: list[Mined]) -> Verdict:
         """Rule 9. While the other provider is away, our own may vouch for itself, at twice the depth."""

@@ -3,7 +3,7 @@
 Newest blocks first, older and wider only while something is unexplained, never
 below a pair's floor. A search that the bound of a tick cuts off goes on at the
 next one; one that ended without an explanation starts anew, at once while the
-dispute is young and hourly when it is old.
+dispute is young and hourly when it is old, or settled by an adjustment.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -30,23 +30,46 @@ class Span:
     high: int
 
 
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """A search to the floor that ended without an explanation."""
+
+    until: datetime  # when to search anew
+    units: int | None  # the balance then; another one wakes it
+    head_number: int
+
+
 @dataclass(slots=True)
 class LogMemory:
     """What searches remember from tick to tick. Losing it costs calls, nothing more."""
 
     spans: dict[tuple[str, Pair], Span] = field(default_factory=dict)  # by provider and pair; of unfinished searches
-    rests: dict[tuple[str, Pair], tuple[datetime, int | None]] = field(default_factory=dict)
-    """Of finished ones: when to search anew, unless the balance is another than this."""
+    rests: dict[tuple[str, Pair], Rest] = field(default_factory=dict)  # of finished ones
 
     def is_resting(self, provider: str, pair: Pair, at: datetime, units: int | None) -> bool:
-        until, seen = self.rests.get((provider, pair), (at, None))
-        return at < until and units == seen
+        rest = self.rests.get((provider, pair))
+        return rest is not None and at < rest.until and units == rest.units
+
+    def has_read(self, provider: str, pair: Pair, units: int | None, head_number: int) -> bool:
+        """Whether all logs were read at that head or later, and do not explain this balance."""
+        rest = self.rests.get((provider, pair))
+        return rest is not None and rest.units == units and rest.head_number >= head_number
+
+    def wake(self, provider: str, sight: Sight, ripe_at_by_pair: Mapping[Pair, int | None]) -> None:
+        """End the rest of pairs that are disputed for long enough, and were not read since they are."""
+        for pair, ripe_at in ripe_at_by_pair.items():
+            is_ripe = ripe_at is not None and sight.head.number >= ripe_at
+            if is_ripe and not self.has_read(provider, pair, sight.balances[pair], ripe_at or 0):
+                self.rests.pop((provider, pair), None)
 
     def finish(self, provider: str, pair: Pair, sight: Sight) -> None:
         self.spans.pop((provider, pair), None)
-        dispute = sight.books.disputes.get(pair)
-        age = sight.head.at - dispute.since.at if dispute else timedelta()
-        self.rests[provider, pair] = (sight.head.at + min(age, PASS_INTERVAL_MAX), sight.balances[pair])
+        interval = timedelta()
+        if (dispute := sight.books.disputes.get(pair)) is not None:
+            interval = min(sight.head.at - dispute.since.at, PASS_INTERVAL_MAX)
+        elif any(row.pair == pair and row.source is RowSource.DRIFT for row in sight.books.rows):
+            interval = PASS_INTERVAL_MAX
+        self.rests[provider, pair] = Rest(sight.head.at + interval, sight.balances[pair], sight.head.number)
 
     def keep_only(self, pairs: Collection[Pair]) -> None:
         """Forget every pair that is explained."""

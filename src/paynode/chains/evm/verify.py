@@ -1,8 +1,8 @@
 """Rule 9: at depth, every row is proven once more, at another provider where there is one. I/O.
 
 An answer that is missing proves nothing and is awaited. An answer that
-contradicts is a disagreement: the network holds. Only inferred rows are
-simply dropped, to be inferred anew.
+contradicts is a disagreement: the network holds. Only what was reckoned from
+balances is simply dropped, to be reckoned anew.
 """
 
 from collections.abc import Sequence
@@ -13,14 +13,14 @@ from paynode.chains.evm.explain import expected_units
 from paynode.chains.evm.own import Mined
 from paynode.chains.evm.reads import Pruned, Reads
 from paynode.chains.evm.sight import Sight
-from paynode.domain.chain import INFERRED, Row, RowSource
+from paynode.domain.chain import RECKONED, Pair, Row, RowSource
 
 
 @dataclass(slots=True)
 class Verdict:
     confirmed: dict[int, int] = field(default_factory=dict)  # row id -> credited units
     gone: list[Row] = field(default_factory=list)  # both providers have another block there
-    refused: list[Row] = field(default_factory=list)  # inferred, and the balance step is not there
+    refused: list[Row] = field(default_factory=list)  # reckoned from balances, and they are others
     final: set[str] = field(default_factory=set)  # ids of our own transactions
     disagreement: str | None = None
 
@@ -29,11 +29,11 @@ async def verify(sight: Sight, source: Reads, rows: Sequence[Row], mined: Sequen
     """What `source` says about `rows` and about our own transactions, all of them at depth."""
     verdict = Verdict()
     standing = await _on_canonical_blocks(sight, source, rows, mined, verdict)
-    inferred = [row for row in rows if row.source in INFERRED and row.block.hash in standing]
-    evident = [row for row in rows if row.source not in INFERRED and row.block.hash in standing]
+    reckoned = [row for row in rows if row.source in RECKONED and row.block.hash in standing]
+    evident = [row for row in rows if row.source not in RECKONED and row.block.hash in standing]
     final = [one for one in mined if one.block.hash in standing]
     await _check_evidence(sight, source, evident, final, verdict)
-    for row in inferred:
+    for row in reckoned:
         await _check_step(sight, source, row, verdict)
     return verdict
 
@@ -87,20 +87,20 @@ async def _check_evidence(
 
 
 async def _check_step(sight: Sight, source: Reads, row: Row, verdict: Verdict) -> None:
-    """The rise of the balance in the row's very block; of an unplaced row, the balance at its block.
+    """The rise of the balance in the row's very block; of an unplaced row or an adjustment, the balance at its block.
 
     Where the source has thrown that state away, the balance at the head is all that can be compared: it is exact,
     since the pair is settled.
     """
     assert row.id is not None, "only stored rows are verified"
     pair, height, head = row.pair, row.block.number, sight.head.number
-    heights = [height] if row.source is RowSource.UNPLACED else [height - 1, height]
+    heights = [height - 1, height] if row.source is RowSource.INTERNAL else [height]
     try:
-        balances = await source.balances([(row.address, each) for each in heights], head)
+        balances = await _balances(sight, source, pair, heights)
         expected = [expected_units(sight.books.rows, pair, each) for each in heights]
         is_there = balances[-1] - expected[-1] == (balances[0] - expected[0] if len(heights) > 1 else 0)
     except Pruned:
-        (at_head,) = await source.balances([(row.address, head)], head)
+        (at_head,) = await _balances(sight, source, pair, [head])
         if at_head != sight.balances[pair]:
             return  # another head, or behind
         is_there = True
@@ -108,3 +108,10 @@ async def _check_step(sight: Sight, source: Reads, row: Row, verdict: Verdict) -
         verdict.confirmed[row.id] = row.credited_units
     else:
         verdict.refused.append(row)
+
+
+async def _balances(sight: Sight, source: Reads, pair: Pair, heights: Sequence[int]) -> list[int]:
+    if sight.watchlist.is_native(pair):
+        return await source.balances([(pair.address, height) for height in heights], sight.head.number)
+    contract = sight.watchlist.contract_by_method[pair.method]
+    return await source.token_balances([(contract, pair.address, height) for height in heights])

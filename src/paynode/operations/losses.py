@@ -1,0 +1,70 @@
+"""Money that left our addresses without a transaction of ours, and transfers that brought less than they say.
+
+A token's issuer may take funds back, a stranger may hold a key. What is left is booked as it is, outflows of the asset
+pause, and a person looks.
+"""
+
+from dataclasses import replace
+from datetime import datetime
+
+import structlog
+
+from paynode.domain import ledger as postings
+from paynode.domain.chain import RowKind
+from paynode.domain.ledger import Account
+from paynode.operations.arrivals import Touched
+from paynode.operations.catalogue import Catalogue
+from paynode.operations.outflows import pause
+from paynode.store import chain, deposits, ledger, outgoing
+from paynode.store.chain import RowRecord
+from paynode.store.database import Tx
+
+log = structlog.get_logger()
+
+
+def brought_less(tx: Tx, row: RowRecord, touched: Touched) -> None:
+    """A transfer that is not final brought less than it says: its deposit is credited with that."""
+    log.warning("credit_lowered", network=row.network, address=row.address, method=row.method, units=row.credited)
+    record = deposits.of_row(tx, row.id)
+    if record is not None:
+        deposits.save(tx, replace(record, units=row.credited, worth=None))  # `age` reckons its worth anew
+        if record.invoice_id is not None:
+            touched.add(record.invoice_id)
+
+
+def is_loss(tx: Tx, row: RowRecord) -> bool:
+    """Whether a row took money away that no transaction of ours sent."""
+    match row.kind:
+        case RowKind.ADJUSTMENT:
+            return True
+        case RowKind.OUT:
+            return outgoing.by_tx_hash(tx, row.tx_hash) is None
+        case RowKind.IN:
+            return False
+
+
+def noticed(tx: Tx, catalogue: Catalogue, row: RowRecord, now: datetime) -> None:
+    """A loss was seen: send nothing of the asset until somebody has looked."""
+    units = abs(row.as_row().effect)
+    log.error("funds_lost", network=row.network, address=row.address, method=row.method, units=units)
+    why = "no transfer explains it" if row.kind is RowKind.ADJUSTMENT else f"by transaction {row.tx_hash} of a stranger"
+    pause(tx, catalogue, row.network, row.method, f"{units} units are gone from {row.address}: {why}", now)
+
+
+def became_final(tx: Tx, row: RowRecord, now: datetime) -> None:
+    """A loss is final: book it."""
+    watch = chain.watch(tx, row.network, row.address)
+    assert watch is not None, "rows are only of addresses we watch"
+    account = Account.GAS if watch.invoice_id is None else Account.DEPOSITS
+    posting = postings.taken(account, row.method, -row.as_row().effect)
+    ledger.post(tx, watch.store_id, posting, cause=f"row:{row.id}", reason="taken", now=now)
+
+
+def found_again(tx: Tx, row: RowRecord, now: datetime) -> None:
+    """A loss is void: the chain took it back, or late evidence explains it. If it was booked, it is no more."""
+    if row.confirmed_at is None:
+        return
+    watch = chain.watch(tx, row.network, row.address)
+    assert watch is not None, "rows are only of addresses we watch"
+    undone = postings.undone(ledger.posted(tx, f"row:{row.id}"))
+    ledger.post(tx, watch.store_id, undone, cause=f"row:{row.id}", reason="taken_undone", now=now)
