@@ -43,7 +43,7 @@ async def test_two_transfers_in_one_block_share_the_fee() -> None:
         assert [row.credit for row in s.keeper.confirmed(a, GROSS)] == [990, 2970]
 
 
-async def test_a_deposit_that_is_wiped_in_the_block_of_its_arrival_credits_nothing() -> None:
+async def test_a_deposit_that_is_partly_wiped_in_the_block_of_its_arrival_credits_what_is_left() -> None:
     async with scene() as s:
         issued = await s.lab.deploy("Issued")
         (a,) = await s.shop(1, [s.list_token("issued", issued)])
