@@ -264,7 +264,7 @@ async def _opened(config: Config, clock: Callable[[], datetime]) -> AsyncIterato
 
 def _evm(network: Network, clock: Callable[[], datetime]) -> EvmChain:
     assert network.chain_id is not None, "the config wants one"
-    pool = RpcPool(network.rpc, chain_id=network.chain_id, clock=clock)
+    pool = RpcPool(network.rpc, chain_id=network.chain_id, budget=network.budget, clock=clock)
     return EvmChain(network.name, network.chain_id, network.assets, pool, depth=network.confirmations)
 
 

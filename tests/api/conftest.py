@@ -106,7 +106,14 @@ class Api:
 
 
 ONE_PROVIDER = ProviderHealth(
-    "rpc.example", ProviderState.FAILING, "HTTP 502", head_number=10, calls_today=7, calls_per_day=25_000
+    "rpc.example",
+    ProviderState.SPENT,
+    "its 25000 calls of today (UTC) are used up",
+    head_number=10,
+    calls_today=25_007,
+    calls_per_day=25_000,
+    calls_saved_today=1_234,
+    seconds_waited_today=5_678,
 )
 
 

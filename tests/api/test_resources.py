@@ -101,13 +101,16 @@ async def test_a_network_tells_how_far_it_is_followed(world: World) -> None:
     assert network["providers"] == [
         {
             "name": "rpc.example",
-            "state": "failing",
-            "reason": "HTTP 502",
+            "state": "spent",
+            "reason": "its 25000 calls of today (UTC) are used up",
             "head": 10,
-            "calls_today": 7,
+            "calls_today": 25_007,
             "calls_per_day": 25_000,
+            "calls_saved_today": 1_234,
+            "seconds_waited_today": 5_678,
         }
     ]
+    assert network["reason"] == "rpc.example: its 25000 calls of today (UTC) are used up"
     assert (await owner.get("/v1/networks/sim")).json == network
     assert (await owner.get("/v1/networks/eth")).status == 404
 

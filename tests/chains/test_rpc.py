@@ -6,6 +6,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -29,8 +30,10 @@ from paynode.chains.rpc import (
     TooMuch,
     WrongChain,
 )
+from paynode.domain.budget import Budget
 
 CHAIN = 31337
+NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 KEY = "0123456789abcdefsecret"
 
 
@@ -108,6 +111,31 @@ async def test_an_answer_over_a_new_connection_counts_only_after_the_chain_id() 
         chain_ids[:] = [1]
         with pytest.raises(WrongChain):
             await provider.call("answer", [], int)
+
+
+async def test_a_provider_whose_day_is_spent_is_asked_after_the_others_and_still_asked() -> None:
+    budget = Budget(calls_per_day=1_000)
+    async with stub(scripted(CHAIN, good)) as server:
+        urls = [Url(server.url, "one"), Url(server.url, "two")]
+        async with RpcPool(urls, chain_id=CHAIN, budget=budget, clock=lambda: NOON) as pool:
+            one, two = pool.all
+            one.meter.count(999)
+            assert pool.first is one
+            assert await one.call("echo", [1], int) == 1
+            assert pool.first is two
+            assert pool.second is one
+            two.meter.count(1_000)
+            assert pool.first is one
+            assert await one.call("echo", [2], int) == 2
+
+
+async def test_batches_are_cut_to_what_a_second_allows() -> None:
+    async with talking_to(good, budget=Budget(calls_per_second=1_000)) as (provider, server):
+        assert await provider.batch("echo", [(number,) for number in range(60)], int) == list(range(60))
+        assert [len(body) for body in server.requests if isinstance(body, list)] == [50, 10]
+    async with talking_to(good, budget=Budget(calls_per_second=25)) as (provider, server):
+        assert await provider.batch("echo", [(number,) for number in range(30)], int) == list(range(30))
+        assert [len(body) for body in server.requests if isinstance(body, list)] == [25, 5]
 
 
 async def test_the_chain_id_is_asked_again_after_a_failure() -> None:

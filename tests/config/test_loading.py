@@ -7,6 +7,7 @@ from pathlib import Path
 from tests.config.toml import NODE, OTHER_TREASURY, TOKEN, TREASURY, WHOLE, XPUBS, load
 
 from paynode.config import CustodyMode, Family, LatePayment, Mode, NativeCoin, Token
+from paynode.domain.budget import Budget
 from paynode.domain.money import Asset
 from paynode.domain.quote import Price
 
@@ -24,6 +25,7 @@ def test_defaults_are_those_of_the_example(tmp_path: Path) -> None:
     network = config.networks["shopchain"]
     assert (network.reorg_horizon, network.tick_seconds, network.is_enabled) == (64, 15, True)
     assert network.sweep.min_value is None
+    assert network.budget == Budget()
     assert config.static_rates == {}
     assert config.webhook_allow == ()
 

@@ -243,6 +243,7 @@ async def node(
     confirmations: int = 3,
     custody: str = HOT,
     sweep: str = 'every = "1s"',
+    network: str = "",
     more: str = "",
     gas_units: int = 10**18,
     env: Mapping[str, str] | None = None,
@@ -250,8 +251,9 @@ async def node(
 ) -> AsyncIterator[Node]:
     """A node on the lab's chain, called `eth`, with these tokens (contract and decimals by symbol), each worth 1 USD.
 
-    Its gas station gets `gas_units` of the native coin. `rpc` replaces the lab's own URL, `more` are tables of the
-    config, and `is_blind` says that it need not reach its chain to begin with.
+    Its gas station gets `gas_units` of the native coin. `rpc` replaces the lab's own URL, `network` are more
+    settings of the network, `more` are tables of the config, and `is_blind` says that it need not reach its chain to
+    begin with.
     """
     port = await _free_port()
     listed = "\n".join(
@@ -280,6 +282,7 @@ treasury = "{TREASURY}"
 native = {{ symbol = "eth", decimals = 18 }}
 {listed}
 sweep = {{ {sweep} }}
+{network}
 
 [rates]
 static = {{ {rates} }}

@@ -14,7 +14,7 @@ from paynode.domain.chain import Books, Observation
 from paynode.operations import invoices
 from paynode.services import scanner
 from paynode.services.scanner import HEARTBEAT_SECONDS, RETRY_SECONDS_MAX, TICK_SECONDS_MAX
-from paynode.store import chain
+from paynode.store import bells, chain
 
 SLOW_TICKS = """
 [networks.alpha]
@@ -70,6 +70,35 @@ async def test_it_looks_often_only_while_somebody_waits(node: SimNode) -> None:
     node.clock.advance(timedelta(days=8))
     await node.mine(70)
     assert pause(node) == HEARTBEAT_SECONDS
+
+
+async def test_a_scarce_budget_stretches_the_pause_and_no_bell_shortens_it(
+    node: SimNode, autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[float, bool]] = []
+
+    def pace(wanted_seconds: float, *, is_urgent: bool) -> float:
+        asked.append((wanted_seconds, is_urgent))
+        return 100.0
+
+    monkeypatch.setattr(node.chains["alpha"], "pace", pace)
+    invoice_id = node.create("10")
+    node.pay(invoice_id, 10_000_000)
+
+    async def ring() -> None:
+        while True:
+            node.database.bells.ring(bells.WATCHES)
+            await trio.sleep(10)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ring)
+        assert await run_for(node, 350) == 4
+        nursery.cancel_scope.cancel()
+    assert asked == [(15, False)] * 4
+    await node.mine()
+    with trio.move_on_after(1):
+        await scanner.rest(node.database, node.catalogue, node.chains["alpha"], node.clock())
+    assert asked[-1] == (2, True)
 
 
 async def test_a_cancelled_invoice_is_still_watched(node: SimNode) -> None:

@@ -1,10 +1,12 @@
 """Networks: whether we follow each, and how far. For the node's owner; URLs of providers hold keys and stay inside."""
 
+from collections.abc import Sequence
+
 from paynode.api.body import Nothing
 from paynode.api.caip import chain_id
 from paynode.api.lists import list_answer
 from paynode.api.routes import Call, Routes, answer
-from paynode.chains.base import ProviderHealth
+from paynode.chains.base import ProviderHealth, ProviderState
 from paynode.config import Network
 from paynode.domain.errors import NotFound
 from paynode.operations.once import Answer
@@ -30,6 +32,7 @@ def show(call: Call[Nothing], tx: Tx) -> Answer:
 
 def network_view(call: Call[Nothing], tx: Tx, network: Network) -> View:
     record, cursor = chain.network(tx, network.name), chain.cursor(tx, network.name)
+    providers = call.node.providers(network.name)
     has_head = record.head_number is not None
     return {
         "object": "network",
@@ -37,7 +40,7 @@ def network_view(call: Call[Nothing], tx: Tx, network: Network) -> View:
         "family": network.family,
         "chain": chain_id(network),
         "state": record.state if network.is_enabled else "disabled",
-        "reason": record.reason,
+        "reason": record.reason or _why_slow(providers),
         "hold": record.hold,
         "head": {"number": record.head_number, "hash": record.head_hash, "at": moment(record.head_at)}
         if has_head
@@ -46,9 +49,17 @@ def network_view(call: Call[Nothing], tx: Tx, network: Network) -> View:
         "looked_at": moment(record.looked_at),
         "lag_seconds": None if cursor is None else max(0, int((call.now - cursor.at).total_seconds())),
         "confirmations": network.confirmations,
-        "providers": [_provider(health) for health in call.node.providers(network.name)],
+        "providers": [_provider(health) for health in providers],
         "accounts": _accounts(call, tx, network),
     }
+
+
+def _why_slow(providers: Sequence[ProviderHealth]) -> str | None:
+    """Why looks are as rare as can be, though nothing is wrong; None: they are not."""
+    states = {health.state for health in providers}
+    if ProviderState.SPENT not in states or ProviderState.OK in states:
+        return None
+    return "; ".join(f"{health.name}: {health.reason}" for health in providers)
 
 
 def _provider(health: ProviderHealth) -> View:
@@ -59,6 +70,8 @@ def _provider(health: ProviderHealth) -> View:
         "head": health.head_number,
         "calls_today": health.calls_today,
         "calls_per_day": health.calls_per_day,
+        "calls_saved_today": health.calls_saved_today,
+        "seconds_waited_today": health.seconds_waited_today,
     }
 
 

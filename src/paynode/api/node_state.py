@@ -6,6 +6,7 @@ from paynode.api.body import Nothing
 from paynode.api.lists import list_answer
 from paynode.api.networks import network_view
 from paynode.api.routes import Call, Routes, answer
+from paynode.domain.budget import PAUSE_SECONDS_MAX
 from paynode.operations import outflows
 from paynode.operations.once import Answer
 from paynode.operations.views import moment
@@ -15,6 +16,7 @@ from paynode.store.database import Tx
 routes = Routes()
 
 TICKS_MISSED_MAX = 4  # a look may take its time, or fail and be tried again
+PAUSE_MAX = timedelta(seconds=PAUSE_SECONDS_MAX)  # between looks, while nothing is open or calls are scarce
 LOOK_GRACE = timedelta(seconds=60)
 
 
@@ -59,9 +61,9 @@ def _is_watching(call: Call[Nothing], tx: Tx) -> bool:
 def _is_followed(call: Call[Nothing], tx: Tx, network: str) -> bool:
     """Whether the last complete look at a network was good and is recent."""
     record = chain.network(tx, network)
-    tick = timedelta(seconds=call.node.catalogue.networks[network].tick_seconds)
+    ticks = TICKS_MISSED_MAX * timedelta(seconds=call.node.catalogue.networks[network].tick_seconds)
     return (
         record.state == "ok"
         and record.looked_at is not None
-        and call.now - record.looked_at <= LOOK_GRACE + TICKS_MISSED_MAX * tick
+        and call.now - record.looked_at <= LOOK_GRACE + max(ticks, PAUSE_MAX)
     )

@@ -47,6 +47,7 @@ class ProviderState(StrEnum):
 
     OK = "ok"
     FAILING = "failing"  # it gave no usable answer when it was asked last: left alone for a while, then asked again
+    SPENT = "spent"  # its calls of today are used up: asked less often, and after those that have calls left
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +56,12 @@ class ProviderHealth:
 
     name: str  # never its URL, which may hold a key
     state: ProviderState
-    reason: str | None  # what was wrong when it was asked last; None: nothing
+    reason: str | None  # why the state is not ok
     head_number: int | None  # the newest block it told us of
     calls_today: int  # since midnight UTC or our start, as billed
     calls_per_day: int | None  # what it may be asked; None: as much as we like
+    calls_saved_today: int  # about so many more it would have been asked without its budget
+    seconds_waited_today: int  # for so long looks and calls were put off to save them
 
 
 class TxStatus(StrEnum):
@@ -84,6 +87,13 @@ class Chain(Protocol):
 
     def providers(self) -> Sequence[ProviderHealth]:
         """How those we ask are doing, in the order they are asked; of what is known already, without asking."""
+        ...
+
+    def pace(self, wanted_seconds: float, *, is_urgent: bool) -> float:
+        """How long to wait until the next look, at least `wanted_seconds`, for the providers' budgets to last.
+
+        `is_urgent`: somebody waits for money to become final.
+        """
         ...
 
     # I/O: each may raise Unavailable.

@@ -36,6 +36,7 @@ from paynode.chains.jsonrpc import (
     encode_one,
 )
 from paynode.chains.meter import Meter, utc_now
+from paynode.domain.budget import Budget
 
 __all__ = [
     "Garbled",
@@ -58,6 +59,7 @@ IDLE_SECONDS_MAX = 120  # longer than the longest tick; a new connection costs a
 REST_SECONDS_MIN, REST_SECONDS_MAX = 1.0, 60.0
 WRONG_CHAIN_REST_SECONDS = 600.0
 RETRY_AFTER_SECONDS_MAX = 300
+UNLIMITED = Budget()
 SECRET_LENGTH_MIN = 6  # shorter parts of a URL are words like "v3" and "rpc"
 
 # httpx announces every request at INFO, with its full URL.
@@ -93,10 +95,11 @@ class Provider:
         chain_id: int,
         deadline_seconds: float,
         answer_bytes_max: int,
+        budget: Budget,
         clock: Callable[[], datetime],
     ) -> None:
         self.name = url.name
-        self.meter = Meter(clock)
+        self.meter = Meter(budget, clock)
         self.reason = ""  # why it rests or last failed; "" once it works again
         self._url = url.reveal()
         self._secrets = _secrets(self._url)
@@ -142,8 +145,9 @@ class Provider:
     async def batch(self, method: str, many_params: Sequence[Sequence[Any]], type: Any) -> list[Any]:
         """The results of many calls of one method, in the order asked; all of them, or the first error is raised."""
         results: list[Any] = []
-        for start in range(0, len(many_params), CALLS_PER_BATCH_MAX):
-            part = many_params[start : start + CALLS_PER_BATCH_MAX]
+        calls_max = self.meter.batch_max(CALLS_PER_BATCH_MAX)
+        for start in range(0, len(many_params), calls_max):
+            part = many_params[start : start + calls_max]
             ids = self._take_ids(len(part))
             body = encode_many(ids.start, method, part)
             results += await self._ask(
@@ -166,6 +170,7 @@ class Provider:
         return ids
 
     async def _ask(self, method: str, body: bytes, count: int, decode: Any) -> Any:
+        await self.meter.admit(count)
         try:
             with trio.move_on_after(self._deadline_seconds):
                 if not self._is_verified:
@@ -183,6 +188,7 @@ class Provider:
             raise
 
     async def _verify(self) -> None:
+        self.meter.reserve(1)
         id_ = self._take_ids(1).start
         answer = await self._post("eth_chainId", encode_one(id_, "eth_chainId", ()), 1)
         text: str = decode_one(self.name, answer, id_, "eth_chainId", str)
@@ -269,23 +275,26 @@ class RpcPool:
         chain_id: int,
         deadline_seconds: float = 10.0,
         answer_bytes_max: int = ANSWER_BYTES_MAX,
+        budget: Budget = UNLIMITED,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
-        """`clock` tells what day it is."""
+        """`budget` is what each provider may be asked; `clock` tells what day it is."""
         self.all = tuple(
             Provider(
                 url,
                 chain_id=chain_id,
                 deadline_seconds=deadline_seconds,
                 answer_bytes_max=answer_bytes_max,
+                budget=budget,
                 clock=clock,
             )
             for url in urls
         )
 
     def providers(self) -> tuple[Provider, ...]:
-        """Those that do not rest, in order; the one who fails at one asks the next."""
-        return tuple(provider for provider in self.all if not provider.is_resting)
+        """Those that do not rest, in order, but those with calls left today first; who fails at one asks the next."""
+        awake = (provider for provider in self.all if not provider.is_resting)
+        return tuple(sorted(awake, key=lambda provider: provider.meter.is_spent))
 
     @property
     def first(self) -> Provider:

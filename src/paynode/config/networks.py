@@ -21,6 +21,7 @@ from paynode.config.secrets import Credentials, RpcUrl, numbered
 from paynode.config.shapes import Family, Mode, NativeCoin, Network, SweepLimits, Token
 from paynode.config.table import Reading, Table
 from paynode.config.values import base_url, boolean, decimal, duration, list_of, one_of, price, whole
+from paynode.domain.budget import CALLS_PER_DAY_MIN, Budget
 from paynode.domain.money import NotAnAmount, to_units
 
 CHAIN_ID_MAX = (1 << 53) - 1  # JavaScript's safe integers: wallets read it from a payment link
@@ -107,6 +108,7 @@ def _network(
     tokens = _tokens(name, table, native, is_evm=is_evm)
     explorer = table.optional("explorer", base_url, None)
     sweep = _sweep(table, native)
+    budget = _budget(table)
     is_enabled = table.optional("enabled", boolean, True)
     return Network(
         name=name,
@@ -121,6 +123,7 @@ def _network(
         tokens=MappingProxyType(tokens),
         explorer=explorer,
         sweep=sweep,
+        budget=budget,
         is_enabled=is_enabled,
     )
 
@@ -183,6 +186,14 @@ def _sweep(table: Table, native: NativeCoin | None) -> SweepLimits:
             fee_price_max=None if fee_gwei is None else to_units(fee_gwei, GWEI_DECIMALS),
             every=sweep.optional("every", duration(timedelta(0), timedelta(days=30)), timedelta(hours=1)),
             gas_budget_units=sweep.optional("gas_budget_per_day", partial(_native_units, native_decimals), None),
+        )
+
+
+def _budget(table: Table) -> Budget:
+    with table.table("budget") as budget:
+        return Budget(
+            calls_per_day=budget.optional("calls_per_day", whole(CALLS_PER_DAY_MIN, 10**9), None),
+            calls_per_second=budget.optional("calls_per_second", whole(1, 10**4), None),
         )
 
 

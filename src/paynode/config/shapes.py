@@ -9,6 +9,7 @@ from pathlib import Path
 
 from paynode.config.secrets import RpcUrl, Secret, SecretFile
 from paynode.config.values import IPNetwork
+from paynode.domain.budget import Budget
 from paynode.domain.invoice import Tolerance
 from paynode.domain.money import Asset
 from paynode.domain.quote import Price
@@ -101,6 +102,7 @@ class Network:
     tokens: Mapping[str, Token]  # by symbol
     explorer: str | None  # without a slash at its end
     sweep: SweepLimits
+    budget: Budget  # of each provider
     is_enabled: bool
 
     @property

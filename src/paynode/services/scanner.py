@@ -10,6 +10,7 @@ import structlog
 import trio
 
 from paynode.chains.base import Chain, DeepReorg, Unavailable
+from paynode.domain.budget import PAUSE_SECONDS_MAX
 from paynode.operations import networks
 from paynode.operations.catalogue import Catalogue
 from paynode.operations.observations import apply_observation, load_books
@@ -17,7 +18,7 @@ from paynode.store import bells, chain, deposits, outgoing
 from paynode.store.database import Database, Tx
 
 HURRY_SECONDS = 2.0  # while a deposit deepens: somebody waits for "paid"
-HEARTBEAT_SECONDS = 300.0  # nothing is open: 288 looks a day keep the cursor fresh for 600 calls
+HEARTBEAT_SECONDS = PAUSE_SECONDS_MAX  # nothing is open: 288 looks a day keep the cursor fresh for 600 calls
 TICK_SECONDS_MAX = 120.0  # one tick may search for long after an outage; past this, its provider is to blame
 RETRY_SECONDS_MAX = 30.0
 
@@ -55,7 +56,7 @@ async def run(
         if failures:
             await trio.sleep(min(2.0**failures / 2, RETRY_SECONDS_MAX))
         else:
-            await database.bells.wait(bells.WATCHES, seconds=database.read(pause_seconds, catalogue, name, clock()))
+            await rest(database, catalogue, network, clock())
 
 
 async def tick(database: Database, catalogue: Catalogue, network: Chain, clock: Callable[[], datetime]) -> None:
@@ -70,12 +71,27 @@ async def tick(database: Database, catalogue: Catalogue, network: Chain, clock: 
         database.write(networks.note_recovery, catalogue, name, clock())
 
 
+async def rest(database: Database, catalogue: Catalogue, network: Chain, now: datetime) -> None:
+    """Wait until the next look: as long as we like, or as the providers' budgets ask for."""
+    wanted = database.read(pause_seconds, catalogue, network.network, now)
+    pause = network.pace(wanted, is_urgent=database.read(is_urgent, network.network))
+    if pause > wanted:
+        await trio.sleep(pause)  # through every bell: whoever asks for many addresses must not burn the budget
+    else:
+        await database.bells.wait(bells.WATCHES, seconds=wanted)
+
+
+def is_urgent(tx: Tx, name: str) -> bool:
+    """Whether somebody waits for money to become final."""
+    return deposits.is_any_deepening(tx, name) or bool(outgoing.under_way(tx, name))
+
+
 def pause_seconds(tx: Tx, catalogue: Catalogue, name: str, now: datetime) -> float:
-    """How long to wait before the next look."""
+    """How long to wait before the next look, were calls for free."""
     if chain.network(tx, name).state == "stopped":
         return RETRY_SECONDS_MAX
     upper = float(catalogue.networks[name].tick_seconds)
-    if deposits.is_any_deepening(tx, name) or outgoing.under_way(tx, name):
+    if is_urgent(tx, name):
         return min(HURRY_SECONDS, upper)
     cursor = chain.cursor(tx, name)
     seen_until = now if cursor is None else min(now, cursor.at)  # an outage must not make us slow

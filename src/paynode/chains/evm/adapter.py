@@ -65,17 +65,11 @@ class EvmChain:
         return sending.sign(planned, private_key)
 
     def providers(self) -> Sequence[ProviderHealth]:
-        return [
-            ProviderHealth(
-                name=provider.name,
-                state=ProviderState.FAILING if provider.reason else ProviderState.OK,
-                reason=provider.reason or None,
-                head_number=self._head_numbers.get(provider.name),
-                calls_today=provider.meter.calls_today,
-                calls_per_day=None,
-            )
-            for provider in self._pool.all
-        ]
+        return [self._health(provider) for provider in self._pool.all]
+
+    def pace(self, wanted_seconds: float, *, is_urgent: bool) -> float:
+        next_asked = next(iter(self._pool.providers()), None)
+        return wanted_seconds if next_asked is None else next_asked.meter.pace(wanted_seconds, is_urgent=is_urgent)
 
     async def connect(self) -> str:
         """Every provider is asked; that one answers is enough."""
@@ -100,6 +94,7 @@ class EvmChain:
         for primary in self._pool.providers() or (self._pool.first,):
             others = (provider for provider in self._pool.providers() if provider is not primary)
             second = next(others, None)
+            primary.meter.looked()
             tick = Tick(
                 primary=self._reads(primary),
                 second=self._reads(second) if second is not None else None,
@@ -181,6 +176,23 @@ class EvmChain:
 
     async def aclose(self) -> None:
         await self._pool.aclose()
+
+    def _health(self, provider: Provider) -> ProviderHealth:
+        state, reason, meter = ProviderState.OK, None, provider.meter
+        if provider.reason:
+            state, reason = ProviderState.FAILING, provider.reason
+        elif meter.is_spent:
+            state, reason = ProviderState.SPENT, f"its {meter.calls_per_day} calls of today (UTC) are used up"
+        return ProviderHealth(
+            name=provider.name,
+            state=state,
+            reason=reason,
+            head_number=self._head_numbers.get(provider.name),
+            calls_today=meter.calls_today,
+            calls_per_day=meter.calls_per_day,
+            calls_saved_today=meter.calls_saved_today,
+            seconds_waited_today=meter.seconds_waited_today,
+        )
 
     async def _head_number(self, provider: Provider) -> int:
         number = (await self._reads(provider).head()).ref.number

@@ -52,8 +52,13 @@ class SimChain:
                 head_number=self._world.head.number,
                 calls_today=0,
                 calls_per_day=None,
+                calls_saved_today=0,
+                seconds_waited_today=0,
             )
         ]
+
+    def pace(self, wanted_seconds: float, *, is_urgent: bool) -> float:
+        return wanted_seconds
 
     async def connect(self) -> str:
         world = await self._reached()
