@@ -7,7 +7,7 @@ import pytest
 from tests.chains.evm.scene import DEPTH, NATIVE, USDT, Scene, scene
 from tests.lab.stub import result
 
-from paynode.chains.base import DeepReorg, Unavailable
+from paynode.chains.base import DeepReorg, ProviderState, Unavailable
 from paynode.chains.evm import adapter
 from paynode.domain.chain import Pair
 
@@ -175,9 +175,24 @@ async def test_one_provider_on_another_fork_does_not_stop_the_network() -> None:
         assert seen.checkpoint is not None
         assert seen.fork_number is None
         assert "eth_getBlockByNumber" in s.liars[0].methods
+        refused, good = s.chain.providers()
+        assert "not the chain that we followed" in (refused.reason or "")
+        assert (refused.state, good.state) == (ProviderState.FAILING, ProviderState.OK)
         s.liars[1].twist = forked
         await s.lab.mine()
         with pytest.raises(DeepReorg):
+            await s.tick()
+
+
+async def test_a_provider_of_another_chain_does_not_stop_the_network_while_the_right_one_rests() -> None:
+    async with scene(providers=2) as s:
+        s.keeper.horizon = 5
+        for _ in range(10):
+            await s.lab.mine()
+            await s.tick()
+        await s.lab.reorg(8)
+        s.pool.all[1].degrade("bad gateway")
+        with pytest.raises(Unavailable):
             await s.tick()
 
 

@@ -51,6 +51,7 @@ class EvmChain:
         self._log_ranges = {provider.name: LogRange() for provider in pool.all}
         self._memory = Memory()
         self._head_numbers: dict[str, int] = {}  # by provider, as far as one told us
+        self._deep: dict[str, DeepReorg] = {}  # of each provider whose last look found our past gone
         self._head_since: tuple[str, float] | None = None  # the newest head's hash, and when it was first seen
         self._sending = sending.Sending(chain_id, pool)
 
@@ -89,8 +90,7 @@ class EvmChain:
 
     async def observe(self, books: Books) -> Observation:
         watchlist = Watchlist.of(books, self._assets)
-        failures: list[ProviderFailed] = []
-        deep: DeepReorg | None = None
+        failures: list[Exception] = []
         for primary in self._pool.providers() or (self._pool.first,):
             others = (provider for provider in self._pool.providers() if provider is not primary)
             second = next(others, None)
@@ -108,17 +108,21 @@ class EvmChain:
                 seen = await tick.observe()
                 self._head_numbers[primary.name] = seen.head.number
                 await self._doubt_a_stuck_head(primary, second, seen.head)
+                self._deep.pop(primary.name, None)
                 return seen
-            except DeepReorg as error:
-                deep = error
+            except DeepReorg as reorg:
+                self._deep[primary.name] = reorg
+                failures.append(reorg)
+                if len(self._deep) == len(self._pool.all):
+                    raise
+                # Perhaps it serves another network of the same chain id: it is not believed in anything for a while.
+                primary.degrade(f"not the chain that we followed: {reorg}")
             except WrongContext as failure:
                 primary.degrade(failure.reason, ALONE_REST_SECONDS if len(self._pool.all) == 1 else REST_SECONDS_MAX)
                 failures.append(failure)
             except ProviderFailed as failure:
                 failures.append(failure)
-        if deep is not None and not failures:
-            raise deep
-        raise Unavailable("; ".join([*map(str, failures), *([str(deep)] if deep else [])]))
+        raise Unavailable("; ".join(map(str, failures)))
 
     async def _doubt_a_stuck_head(self, primary: Provider, second: Provider | None, head: BlockRef) -> None:
         """Let `primary` rest if its head has stood still for long while another provider's went on."""
