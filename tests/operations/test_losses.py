@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from tests.lab.simnode import SimNode
 
+from paynode.config import CustodyMode
 from paynode.domain.chain import Observation, Row, RowKind, RowSource
 from paynode.domain.ledger import Account
 from paynode.operations.observations import apply_observation, load_books
@@ -79,12 +80,28 @@ async def test_tokens_that_a_stranger_takes_are_booked_as_lost(node: SimNode) ->
     )
     see(node, rows=(theft,))
     (row_id,) = row_ids(node, RowKind.OUT)
-    assert node.pauses() == [("alpha", USDT)]
+    assert node.pauses() == [("alpha", "")], "who has one key may have all"
     see(node, confirmed={row_id: 4})
     assert node.balance(Account.REVERSED, USDT) == 4
     node.check()
     see(node, voided=(row_id,))
     assert node.balance(Account.REVERSED, USDT) == 0
+    node.check()
+
+
+async def test_what_the_merchant_collects_by_hand_is_no_loss_to_a_node_that_only_watches(tmp_path: Path) -> None:
+    node = SimNode(tmp_path)
+    custody = replace(node.catalogue.config.custody, mode=CustodyMode.WATCH)
+    node.catalogue = replace(node.catalogue, config=replace(node.catalogue.config, custody=custody))
+    invoice = await paid(node)
+    collected = replace(
+        drift(node, invoice, 4), kind=RowKind.OUT, source=RowSource.LOG, units=4, tx_hash="0xwallet", log_index=0
+    )
+    see(node, rows=(collected,))
+    (row_id,) = row_ids(node, RowKind.OUT)
+    see(node, confirmed={row_id: 4})
+    assert node.pauses() == []
+    assert (node.balance(Account.OWNER, USDT), node.balance(Account.REVERSED, USDT)) == (4, 0)
     node.check()
 
 

@@ -57,6 +57,11 @@ def taken(account: Account, method: str, units: int) -> Posting:
     return _move(method, units, account, Account.REVERSED)
 
 
+def owner_collected(account: Account, method: str, units: int) -> Posting:
+    """The merchant took `units` with a wallet of their own: this node watches only."""
+    return _move(method, units, account, Account.OWNER)
+
+
 def owner_funded(method: str, units: int) -> Posting:
     """The merchant sent coins to a gas account."""
     return _move(method, units, Account.OWNER, Account.GAS)

@@ -9,6 +9,7 @@ from datetime import datetime
 
 import structlog
 
+from paynode.config import CustodyMode
 from paynode.domain import ledger as postings
 from paynode.domain.chain import RowKind
 from paynode.domain.ledger import Account
@@ -43,21 +44,32 @@ def is_loss(tx: Tx, row: RowRecord) -> bool:
             return False
 
 
+def _is_owners(catalogue: Catalogue, row: RowRecord) -> bool:
+    """Whether the merchant, who alone holds the keys under watch, collected it."""
+    return row.kind is RowKind.OUT and catalogue.config.custody.mode is CustodyMode.WATCH
+
+
 def noticed(tx: Tx, catalogue: Catalogue, row: RowRecord, now: datetime) -> None:
-    """A loss was seen: send nothing of the asset until somebody has looked."""
+    """A loss was seen: send nothing of the asset until somebody has looked; nothing at all if somebody has our key."""
+    if _is_owners(catalogue, row):
+        return
     units = abs(row.as_row().effect)
     log.error("funds_lost", network=row.network, address=row.address, method=row.method, units=units)
-    why = "no transfer explains it" if row.kind is RowKind.ADJUSTMENT else f"by transaction {row.tx_hash} of a stranger"
-    pause(tx, catalogue, row.network, row.method, f"{units} units are gone from {row.address}: {why}", now)
+    gone = f"{units} units are gone from {row.address}"
+    if row.kind is RowKind.OUT:
+        pause(tx, catalogue, row.network, "", f"{gone}: somebody else signed {row.tx_hash} with its key", now)
+    else:
+        pause(tx, catalogue, row.network, row.method, f"{gone}: no transfer explains it", now)
 
 
-def became_final(tx: Tx, row: RowRecord, now: datetime) -> None:
+def became_final(tx: Tx, catalogue: Catalogue, row: RowRecord, now: datetime) -> None:
     """A loss is final: book it."""
     watch = chain.watch(tx, row.network, row.address)
     assert watch is not None, "rows are only of addresses we watch"
     account = Account.GAS if watch.invoice_id is None else Account.DEPOSITS
-    posting = postings.taken(account, row.method, -row.as_row().effect)
-    ledger.post(tx, watch.store_id, posting, cause=f"row:{row.id}", reason="taken", now=now)
+    post = postings.owner_collected if _is_owners(catalogue, row) else postings.taken
+    posting = post(account, row.method, -row.as_row().effect)
+    ledger.post(tx, watch.store_id, posting, cause=f"row:{row.id}", reason=post.__name__, now=now)
 
 
 def found_again(tx: Tx, row: RowRecord, now: datetime) -> None:

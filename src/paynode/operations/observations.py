@@ -121,7 +121,7 @@ def _void(tx: Tx, catalogue: Catalogue, row: RowRecord, touched: Touched, now: d
 def _confirm(tx: Tx, catalogue: Catalogue, row: RowRecord, now: datetime) -> None:
     """Book what a row moved into our addresses, or out without us; what we sent is booked with its receipt."""
     if losses.is_loss(tx, row):
-        losses.became_final(tx, row, now)
+        losses.became_final(tx, catalogue, row, now)
     if row.kind is not RowKind.IN or row.own:
         return
     units = row.credited
