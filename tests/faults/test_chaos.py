@@ -1,0 +1,326 @@
+"""The whole daemon behind a provider that misbehaves: steady payments, then calm, then all is held against the truth.
+
+`PAYNODE_CHAOS_SEED` repeats a run, or makes another. Nothing is asserted to be absent by waiting: the proxy's memory
+shows that the node has looked, or a later payment that it has passed.
+"""
+
+import os
+import random
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import trio
+from tests.faults.chaosproxy import ChaosProxy, Fault, Rule, behind, chaos, honest, of
+from tests.faults.checker import assert_all_is_well, never_more_than
+from tests.faults.test_spine import address, blocks
+from tests.lab.anvil import anvil
+from tests.lab.client import Deployed, Lab, LabError
+from tests.lab.node import Node, node
+from tests.lab.receiver import Receiver
+
+USDT, COIN = 10**6, 10**18
+SEED = int(os.environ.get("PAYNODE_CHAOS_SEED", "1"))
+PAUSE_SECONDS = 1.0  # between two customers
+RECOVERY_SECONDS = 30.0
+CALLS_PER_SECOND_MAX = 60  # a busy node stays far below; one that runs hot makes hundreds
+LOOKS = 3
+HORIZON = 64  # of the test node
+SHALLOW = (1, 2)  # nothing final is lost
+ANY_DEPTH = (1, 2, 3, 5, 8, 20, HORIZON - 1)
+LOOKED_AT = of("eth_getBlockByNumber", "eth_getBlockByHash", "eth_getTransactionByHash", "eth_getTransactionReceipt")
+
+LAGGING = (
+    Rule(Fault.EMPTY, 0.3, of("eth_getLogs", "eth_call")),
+    Rule(Fault.NULL, 0.3, LOOKED_AT),
+)
+BROKEN = (
+    Rule(Fault.TRUNCATE, 0.08),
+    Rule(Fault.RATE_LIMIT, 0.08),
+    Rule(Fault.RATE_LIMIT, 0.04, value=2),
+    Rule(Fault.ERROR, 0.08),
+    Rule(Fault.HTML, 0.06),
+    Rule(Fault.DROP, 0.05),
+    Rule(Fault.RESET, 0.05),
+    Rule(Fault.GZIP_BOMB, 0.02),
+    Rule(Fault.HANG, 0.03),
+    Rule(Fault.WRONG_ID, 0.05),
+    Rule(Fault.DUP, 0.05),
+    Rule(Fault.DELAY, 0.2, value=300),
+)
+
+
+@dataclass
+class Street:
+    """A shop behind a proxy, on a chain with customers."""
+
+    lab: Lab
+    usdt: Deployed
+    payer: Deployed  # a contract that sends coins, so that no transaction of the block names their recipient
+    proxy: ChaosProxy
+    shop: Node
+    nursery: trio.Nursery
+    invoices: list[dict[str, Any]] = field(default_factory=list)
+    paid_by_invoice: dict[str, int] = field(default_factory=dict)
+
+    async def open(self, count: int) -> None:
+        """So many invoices of 20 USD each, in tokens and in coins by turns."""
+        for number in range(count):
+            invoice = await self.shop.invoice("20", "eth_eth" if number % 3 else "eth_usdt")
+            self.invoices.append(invoice)
+            self.paid_by_invoice[invoice["id"]] = 20 * USDT if number % 3 == 0 else COIN // 100
+
+    async def pay(self, number: int) -> None:
+        to = address(self.invoices[number])
+        if number % 3 == 0:
+            await self.lab.transfer(self.usdt, to, 20 * USDT)
+        elif number % 3 == 1:
+            await self.lab.send_native(to, COIN // 100)
+        else:
+            await self.lab.invoke(self.payer, "pay", to, value=COIN // 100)
+
+    async def pay_all(self) -> None:
+        """One customer after the other."""
+        for number in range(len(self.invoices)):
+            await self.pay(number)
+            await trio.sleep(PAUSE_SECONDS)
+
+    async def until_looked(self, times: int = LOOKS) -> None:
+        """Until the node has asked for the newest block so often from now on."""
+        since = trio.current_time()
+
+        async def has_looked() -> bool:
+            asked = [entry for entry in self.proxy.calls_since(since) if entry.method == "eth_getBlockByNumber"]
+            return len([entry for entry in asked if entry.params[0] == "latest"]) >= times
+
+        await self.shop.until(has_looked, "the node looks at its chain")
+
+    def proxy_sent(self) -> int:
+        return sum(entry.method == "eth_sendRawTransaction" for entry in self.proxy.history)
+
+    async def assert_all_is_well(self) -> None:
+        for invoice in self.invoices:
+            await self.shop.until_invoice(invoice, status="paid", payment_state="exact")
+        await assert_all_is_well(self.shop, self.lab, {"eth_usdt": self.usdt, "eth_eth": None})
+
+
+@asynccontextmanager
+async def street(folder: Path, *, others: Sequence[str] = (), goes_on: bool = True) -> AsyncIterator[Street]:
+    """A node whose first provider is the proxy; `others` come after it. The chain makes blocks if it `goes_on`."""
+    async with anvil() as lab, chaos(lab, seed=SEED) as proxy, trio.open_nursery() as nursery:
+        receiver = Receiver()
+        await receiver.listen(nursery)
+        usdt, payer = await lab.deploy("TetherLike"), await lab.deploy("Payer")
+        await lab.mine(5)
+        if goes_on:
+            nursery.start_soon(blocks, lab)
+        async with node(folder, lab, receiver, {"usdt": (usdt, 6)}, rpc=[proxy.url, *others]) as shop:
+            yield Street(lab, usdt, payer, proxy, shop, nursery)
+        nursery.cancel_scope.cancel()
+
+
+async def test_steady_payments_through_a_provider_that_lags_and_forgets_are_each_found_once(tmp_path: Path) -> None:
+    async with street(tmp_path) as town:
+        await town.open(8)
+        late = behind(town.lab, lambda head: head - 2)
+        async with never_more_than(town.shop, town.paid_by_invoice):
+            town.proxy.rules = [*LAGGING, Rule(Fault.SPLIT_BACKEND, 0.3, backend=late)]
+            await town.pay_all()
+            town.proxy.calm()
+            await town.assert_all_is_well()
+        assert min(town.proxy.done(fault) for fault in (Fault.EMPTY, Fault.NULL, Fault.SPLIT_BACKEND)) > 0
+
+
+async def test_a_broken_provider_is_neither_hammered_nor_given_up(tmp_path: Path) -> None:
+    await through_a_broken_provider(tmp_path, customers=15)
+
+
+@pytest.mark.soak
+async def test_a_provider_broken_for_a_minute_is_neither_hammered_nor_given_up(tmp_path: Path) -> None:
+    await through_a_broken_provider(tmp_path, customers=60)
+
+
+async def through_a_broken_provider(folder: Path, *, customers: int) -> None:
+    """A second each; then the provider works, and the node with it again within half a minute."""
+    async with street(folder) as town:
+        await town.open(customers)
+        began = trio.current_time()
+        async with never_more_than(town.shop, town.paid_by_invoice):
+            town.proxy.rules = BROKEN
+            await town.pay_all()
+            busiest = town.proxy.busiest_second(began)
+            town.proxy.calm()
+            calm_since = trio.current_time()
+            await town.until_looked(1)
+            await town.shop.until_network("ok")
+            print(f"looked again after {trio.current_time() - calm_since:.1f} s")
+            assert trio.current_time() - calm_since < RECOVERY_SECONDS
+            await town.assert_all_is_well()
+        print(f"at most {busiest} calls in a second while it was broken")
+        assert 0 < busiest < CALLS_PER_SECOND_MAX
+
+
+async def test_behind_a_frozen_head_nothing_is_decided_and_nothing_is_lost(tmp_path: Path) -> None:
+    async with street(tmp_path) as town:
+        await town.open(3)
+        height = int(await town.lab.rpc("eth_blockNumber"), 16)
+        town.proxy.rules = [Rule(Fault.FREEZE, value=height)]
+        for number in range(3):
+            await town.pay(number)
+        await town.until_looked()
+        assert [(await town.shop.seen(invoice))["deposits"] for invoice in town.invoices] == [[], [], []]
+        town.proxy.calm()
+        await town.assert_all_is_well()
+
+
+async def test_a_chain_that_is_rolled_back_and_goes_another_way_is_followed(tmp_path: Path) -> None:
+    async with street(tmp_path, goes_on=False) as town:
+        await town.open(3)
+        await town.lab.mine(10)
+        await town.pay(0)
+        await town.shop.until_invoice(town.invoices[0], status="confirming")
+        await town.lab.rpc("anvil_rollback", 3)
+        await town.until_looked()
+        town.nursery.start_soon(blocks, town.lab)
+        for number in range(3):
+            await town.pay(number)
+        await town.assert_all_is_well()
+
+
+async def test_a_chain_id_that_changes_at_run_time_is_noticed_without_a_new_connection(tmp_path: Path) -> None:
+    async with street(tmp_path) as town:
+        await town.open(2)
+        await town.lab.rpc("anvil_setChainId", 5)
+        await town.shop.until_network("degraded")
+        await town.lab.rpc("anvil_setChainId", town.lab.chain_id)
+        await town.pay(0)
+        await town.pay(1)
+        await town.assert_all_is_well()
+
+
+async def test_while_the_second_provider_is_on_another_fork_nothing_is_paid_and_nothing_leaves(tmp_path: Path) -> None:
+    async with anvil() as fork, trio.open_nursery() as nursery:
+        async with chaos(fork, seed=SEED) as second, street(tmp_path, others=[second.url]) as town:
+            nursery.start_soon(blocks, fork)
+            there, here = honest(fork), honest(town.lab)
+            second.rules = [Rule(Fault.SPLIT_BACKEND, backend=here)]
+            await town.open(2)
+            await fork.mine(40)
+            await town.pay(0)
+            await town.shop.until_invoice(town.invoices[0], status="paid", sweep_state="swept")
+            second.rules = [Rule(Fault.SPLIT_BACKEND, backend=there)]
+            sent = town.proxy_sent()
+            await town.pay(1)
+            await town.shop.until(partial(is_held, town.shop), "the network holds")
+            await town.until_looked()
+            seen = await town.shop.seen(town.invoices[1])
+            assert (seen["status"], seen["amount_confirmed"]) == ("confirming", "0.00")
+            assert town.proxy_sent() == sent, "nothing was sent"
+            second.rules = [Rule(Fault.SPLIT_BACKEND, backend=here)]
+            await town.assert_all_is_well()
+        nursery.cancel_scope.cancel()
+
+
+async def is_held(shop: Node) -> bool:
+    return bool((await shop.network())["hold"])
+
+
+async def test_a_lost_answer_to_a_broadcast_and_a_death_make_no_second_transaction(tmp_path: Path) -> None:
+    """C1 and C2: the bytes are out, nobody knows, and the node dies; twice, once for the gas and once for the sweep."""
+    async with street(tmp_path) as town:
+        await town.open(2)
+        town.proxy.rules = [Rule(Fault.SWALLOW_REPLY_AFTER_FORWARD, methods=of("eth_sendRawTransaction"))]
+
+        async def are_lost(count: int) -> bool:
+            return town.proxy.done(Fault.SWALLOW_REPLY_AFTER_FORWARD) >= count
+
+        await town.pay(0)
+        await town.pay(1)
+        for deaths in range(1, 3):
+            lost = town.proxy.done(Fault.SWALLOW_REPLY_AFTER_FORWARD)
+            await town.shop.until(partial(are_lost, lost + 1), f"broadcast {deaths} is lost")
+            town.shop.kill()
+            await town.shop.start()
+        town.proxy.calm()
+        await town.assert_all_is_well()
+
+
+async def test_shallow_reorgs_while_customers_pay_end_in_the_truth(tmp_path: Path) -> None:
+    await reorganised(tmp_path, customers=4, rounds=4, depths=SHALLOW)
+
+
+@pytest.mark.soak
+async def test_reorgs_of_any_depth_while_customers_pay_end_in_the_truth(tmp_path: Path) -> None:
+    await reorganised(tmp_path, customers=8, rounds=8, depths=ANY_DEPTH)
+
+
+@pytest.mark.soak
+async def test_reorgs_of_any_depth_for_minutes_end_in_the_truth(tmp_path: Path) -> None:
+    await reorganised(tmp_path, customers=9, rounds=100, depths=ANY_DEPTH)
+
+
+async def reorganised(folder: Path, *, customers: int, rounds: int, depths: Sequence[int]) -> None:
+    """What a reorganisation drops is at once in another block, or paid again by the same customer a little later."""
+    drawn = random.Random(SEED)
+    async with street(folder, goes_on=False) as town:
+        lab, shop = town.lab, town.shop
+        payers = lab.accounts[1 : customers + 1]
+        for payer in payers:
+            await lab.transfer(town.usdt, payer, 10**4 * USDT)
+        await lab.mine(HORIZON + 8)
+        await town.open(customers)
+        shop.node_key = shop.paynode("keys", "create", "--node").split()[-1]
+        hash_by_number: dict[int, str] = {}
+
+        async def pay(number: int) -> None:
+            to, payer = address(town.invoices[number]), payers[number]
+            paid = (
+                await lab.transfer(town.usdt, to, 20 * USDT, sender=payer)
+                if number % 3 == 0
+                else await lab.send_native(to, COIN // 100, sender=payer)
+            )
+            hash_by_number[number] = paid["transactionHash"]
+
+        async def pay_what_is_gone() -> None:
+            for number, tx_hash in list(hash_by_number.items()):
+                if await lab.rpc("eth_getTransactionReceipt", tx_hash) is None:
+                    await pay(number)
+
+        async with never_more_than(shop, town.paid_by_invoice):
+            for round_ in range(rounds):
+                if round_ < customers:
+                    await pay(round_)
+                for _ in range(drawn.randint(1, 4)):
+                    await lab.mine()
+                    await trio.sleep(drawn.random() * 0.6)
+                depth = drawn.choice(depths)
+                raws = [await lab.rpc("eth_getRawTransactionByHash", tx_hash) for tx_hash in hash_by_number.values()]
+                kept = [(raw, drawn.randrange(depth)) for raw in raws if raw and drawn.random() < 0.5]
+                print(f"reorg of {depth}, with {len(kept)} transactions again")
+                try:
+                    await lab.reorg(depth, kept)
+                except LabError:  # one of them is older than the fork
+                    await lab.reorg(depth)
+                await lab.mine()
+                await trio.sleep(drawn.random() * 1.5)
+                await pay_what_is_gone()
+            town.nursery.start_soon(blocks, lab)
+            town.nursery.start_soon(resuming, shop)
+            await town.assert_all_is_well()
+
+
+async def resuming(shop: Node) -> None:
+    """The operator, who looks at each pause and goes on."""
+    while True:
+        try:
+            state = await shop.get("/v1/node", key=shop.node_key)
+            if state["outflows"]["paused"]:
+                await shop.post("/v1/outflows/resume", key=shop.node_key)
+        except httpx.TransportError:
+            return
+        await trio.sleep(1)
