@@ -35,7 +35,7 @@ TABLE = [
     (WHOLE + "reorg_horizon = 2", "networks.shopchain.reorg_horizon", "below confirmations", "at least"),
     (WHOLE + "budget = 5", "networks.shopchain.budget", "not a table", "{ key = value }"),
     (WHOLE + "budget = { calls_per_day = 10 }", "networks.shopchain.budget.calls_per_day", "from 1000", "range"),
-    (WHOLE + "budget = { calls_per_second = 0 }", "networks.shopchain.budget.calls_per_second", "from 1", "range"),
+    (WHOLE + "budget = { calls_per_second = 4 }", "networks.shopchain.budget.calls_per_second", "from 5", "range"),
     (WHOLE + "tick_seconds = 0", "networks.shopchain.tick_seconds", "from 1", "range"),
     (WHOLE.replace('"http://127.0.0.1:8545"', ""), "networks.shopchain.rpc", "no provider", "https://"),
     (WHOLE.replace("http:", "ws:"), "networks.shopchain.rpc", "item 1 is not an http", "https://"),

@@ -21,7 +21,7 @@ from paynode.config.secrets import Credentials, RpcUrl, numbered
 from paynode.config.shapes import Family, Mode, NativeCoin, Network, SweepLimits, Token
 from paynode.config.table import Reading, Table
 from paynode.config.values import base_url, boolean, decimal, duration, list_of, one_of, price, whole
-from paynode.domain.budget import CALLS_PER_DAY_MIN, Budget
+from paynode.domain.budget import CALLS_PER_DAY_MIN, CALLS_PER_SECOND_MIN, Budget
 from paynode.domain.money import NotAnAmount, to_units
 
 CHAIN_ID_MAX = (1 << 53) - 1  # JavaScript's safe integers: wallets read it from a payment link
@@ -193,7 +193,7 @@ def _budget(table: Table) -> Budget:
     with table.table("budget") as budget:
         return Budget(
             calls_per_day=budget.optional("calls_per_day", whole(CALLS_PER_DAY_MIN, 10**9), None),
-            calls_per_second=budget.optional("calls_per_second", whole(1, 10**4), None),
+            calls_per_second=budget.optional("calls_per_second", whole(CALLS_PER_SECOND_MIN, 10**4), None),
         )
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 DAY_SECONDS = 86_400.0
 PAUSE_SECONDS_MAX = 300.0  # 288 looks a day, with 2 calls each
 CALLS_PER_DAY_MIN = 1_000  # the slowest looks, and as much again for what they find
+CALLS_PER_SECOND_MIN = 5  # one look after a long outage takes hundreds of calls, and has two minutes
 HASTE = 4  # with 25,000 calls a day, looks 2 s apart are not slowed down in the first place
 RESERVE_DIVISOR = 5  # a fifth of the budget is for what deepens
 CALLS_PER_LOOK_MIN = 2
