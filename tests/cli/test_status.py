@@ -16,7 +16,7 @@ from paynode.cli.opening import opened
 from paynode.config import load_config
 from paynode.domain.chain import BlockRef, Dispute, Pair
 from paynode.operations import outflows
-from paynode.store import chain
+from paynode.store import chain, watches
 from paynode.store.chain import NetworkRecord
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -89,7 +89,7 @@ def test_pauses_and_disputes_are_for_a_person(folder: Path) -> None:
     dispute = Dispute(Pair("sim1aa", "sim_usdt"), HEAD, 5, None, "nothing explains it")
     with opened(load_config(folder / "paynode.toml", environ={})) as (database, catalogue):
         database.write(outflows.pause, catalogue, "sim", "", "the books do not balance", NOW)
-        database.write(chain.replace_disputes, "sim", [dispute])
+        database.write(watches.replace_disputes, "sim", [dispute])
     code, view = seen(folder)
     assert code == ExitCode.PROBLEM
     assert [pause["reason"] for pause in view["pauses"]] == ["the books do not balance"]

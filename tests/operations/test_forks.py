@@ -6,7 +6,7 @@ from tests.lab.simnode import SimNode
 
 from paynode.domain.chain import Pair
 from paynode.operations.observations import apply_observation, load_books
-from paynode.store import chain
+from paynode.store import watches
 
 
 async def test_an_address_shown_during_the_tick_of_a_reorg_is_searched_from_the_fork(tmp_path: Path) -> None:
@@ -19,7 +19,7 @@ async def test_an_address_shown_during_the_tick_of_a_reorg_is_searched_from_the_
     observation = await node.chains["alpha"].observe(books)
     invoice = node.create()
     node.database.write(apply_observation, node.catalogue, "alpha", books, observation, node.clock())
-    watch = node.database.read(chain.watch, "alpha", node.address(invoice))
+    watch = node.database.read(watches.watch, "alpha", node.address(invoice))
     assert watch is not None
     assert watch.floor == observation.fork_number == 2
 
@@ -29,7 +29,7 @@ async def test_a_floor_follows_each_deeper_fork(tmp_path: Path) -> None:
     await node.mine(9, "alpha")
     await node.look()
     pair = Pair(node.address(node.create()), "alpha_usdt")
-    node.database.write(chain.lower_floors, "alpha", {pair: 8})
+    node.database.write(watches.lower_floors, "alpha", {pair: 8})
     for depth, floor in ((2, 7), (5, 5)):
         node.worlds["alpha"].reorg(depth, keep=False)
         await node.look("alpha")

@@ -16,7 +16,7 @@ from paynode.domain.quote import Rate
 from paynode.operations import invoices, loading
 from paynode.operations.invoices import CreateInvoice
 from paynode.operations.loading import LoadedInvoice
-from paynode.store import chain, rates, stores
+from paynode.store import chain, rates, stores, watches
 from paynode.store.database import Tx
 
 DOLLAR = 10**6
@@ -67,7 +67,7 @@ async def test_a_price_in_a_coin_is_due_as_it_is(node: SimNode) -> None:
 async def test_the_watch_of_an_address_starts_at_the_cursor_on_every_network_of_its_family(node: SimNode) -> None:
     address = node.address(node.create())
     for name in ("alpha", "beta"):
-        watch, cursor = node.database.read(chain.watch, name, address), node.database.read(chain.cursor, name)
+        watch, cursor = node.database.read(watches.watch, name, address), node.database.read(chain.cursor, name)
         assert watch is not None
         assert cursor is not None
         assert watch.floor == cursor.number

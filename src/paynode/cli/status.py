@@ -14,7 +14,7 @@ from paynode.cli.problems import told
 from paynode.operations import outflows
 from paynode.operations.catalogue import Catalogue
 from paynode.operations.views import View, moment
-from paynode.store import chain, outgoing, overview
+from paynode.store import chain, outgoing, overview, watches
 from paynode.store.database import Tx
 
 ANSWER_SECONDS_MAX = 3.0
@@ -73,7 +73,7 @@ def _network(tx: Tx, name: str) -> View:
                 "observed_units": None if dispute.observed_units is None else str(dispute.observed_units),
                 "reason": dispute.reason,
             }
-            for pair, dispute in chain.disputes(tx, name).items()
+            for pair, dispute in watches.disputes(tx, name).items()
         ],
         "hold": record.hold,
     }

@@ -6,10 +6,10 @@ from datetime import datetime
 from paynode.config import Family, Network
 from paynode.domain.errors import Conflict
 from paynode.operations.catalogue import Catalogue, Derive
-from paynode.store import bells, chain, invoices, stores, sweeps
-from paynode.store.chain import WatchRecord
+from paynode.store import bells, chain, invoices, stores, sweeps, watches
 from paynode.store.database import Tx
 from paynode.store.invoices import AddressRecord, InvoiceRecord, MethodRecord
+from paynode.store.watches import WatchRecord
 
 
 def issue_address(
@@ -31,10 +31,10 @@ def issue_address(
     issued = invoices.addresses(tx, record.id).get(family) or _derived(tx, catalogue, record, family, derive, now)
     methods = invoices.methods(tx, record.id)
     for network in catalogue.networks_of(family):
-        if not chain.is_awaiting(tx, network.name, now):
+        if not watches.is_awaiting(tx, network.name, now):
             tx.ring(bells.WATCHES)  # its scanner rests; otherwise it looks soon, and need not for each address
         cursor = chain.cursor(tx, network.name)
-        chain.add_watch(
+        watches.add_watch(
             tx,
             WatchRecord(
                 network=network.name,

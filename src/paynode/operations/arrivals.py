@@ -17,8 +17,8 @@ from paynode.operations.announcing import announce
 from paynode.operations.catalogue import Catalogue
 from paynode.operations.loading import LoadedInvoice
 from paynode.operations.pricing import rate_for
-from paynode.store import chain, deposits, sweeps
-from paynode.store.chain import RowRecord
+from paynode.store import chain, chain_rows, deposits, sweeps, watches
+from paynode.store.chain_rows import RowRecord
 from paynode.store.database import Tx
 from paynode.store.deposits import DepositRecord, PlacedDeposit
 
@@ -35,7 +35,7 @@ class Touched:
 
 def arrived(tx: Tx, catalogue: Catalogue, row: RowRecord, touched: Touched, now: datetime) -> None:
     """A new transfer to one of our addresses: make it a deposit. Coins sent to a gas account are the owner's."""
-    watch = chain.watch(tx, row.network, row.address)
+    watch = watches.watch(tx, row.network, row.address)
     assert watch is not None, "rows are only of addresses we watch"
     if watch.invoice_id is None:
         return
@@ -182,7 +182,7 @@ def _replaced(tx: Tx, row: RowRecord) -> DepositRecord | None:
         return None
     void_rows: Sequence[RowRecord] = [
         other
-        for other in chain.rows_of_tx(tx, row.network, row.tx_hash)
+        for other in chain_rows.rows_of_tx(tx, row.network, row.tx_hash)
         if other.id != row.id
         and other.voided_at is not None
         and (other.kind, other.address, other.method, other.units) == (row.kind, row.address, row.method, row.units)

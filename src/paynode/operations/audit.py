@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from paynode.domain.ledger import ON_CHAIN
 from paynode.operations.catalogue import Catalogue
-from paynode.store import chain, ledger
+from paynode.store import chain_rows, ledger
 from paynode.store.database import Tx
 
 
@@ -36,7 +36,7 @@ def audit(tx: Tx, catalogue: Catalogue) -> list[Mismatch]:
             found.append(Mismatch(method, "sum of all accounts", 0, total))
     for method, asset in catalogue.assets.items():
         booked = sum(units for (_, account, m), units in running.items() if m == method and account in ON_CHAIN)
-        final = chain.final_units(tx, asset.network, method)
+        final = chain_rows.final_units(tx, asset.network, method)
         if booked != final:
             found.append(Mismatch(method, "on our addresses by final rows", final, booked))
     return found

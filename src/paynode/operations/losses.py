@@ -16,8 +16,8 @@ from paynode.domain.ledger import Account
 from paynode.operations.arrivals import Touched
 from paynode.operations.catalogue import Catalogue
 from paynode.operations.outflows import pause
-from paynode.store import chain, deposits, ledger, outgoing
-from paynode.store.chain import RowRecord
+from paynode.store import deposits, ledger, outgoing, watches
+from paynode.store.chain_rows import RowRecord
 from paynode.store.database import Tx
 
 log = structlog.get_logger()
@@ -64,7 +64,7 @@ def noticed(tx: Tx, catalogue: Catalogue, row: RowRecord, now: datetime) -> None
 
 def became_final(tx: Tx, catalogue: Catalogue, row: RowRecord, now: datetime) -> None:
     """A loss is final: book it."""
-    watch = chain.watch(tx, row.network, row.address)
+    watch = watches.watch(tx, row.network, row.address)
     assert watch is not None, "rows are only of addresses we watch"
     account = Account.GAS if watch.invoice_id is None else Account.DEPOSITS
     post = postings.owner_collected if _is_owners(catalogue, row) else postings.taken
@@ -76,7 +76,7 @@ def found_again(tx: Tx, row: RowRecord, now: datetime) -> None:
     """A loss is void: the chain took it back, or late evidence explains it. If it was booked, it is no more."""
     if row.confirmed_at is None:
         return
-    watch = chain.watch(tx, row.network, row.address)
+    watch = watches.watch(tx, row.network, row.address)
     assert watch is not None, "rows are only of addresses we watch"
     undone = postings.undone(ledger.posted(tx, f"row:{row.id}"))
     ledger.post(tx, watch.store_id, undone, cause=f"row:{row.id}", reason="taken_undone", now=now)

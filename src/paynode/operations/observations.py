@@ -15,15 +15,15 @@ from paynode.operations.catalogue import Catalogue
 from paynode.operations.expiry import past_deadline_on_chain
 from paynode.operations.judging import judge_again
 from paynode.operations.outflows import pause
-from paynode.store import bells, chain, invoices, ledger, outgoing, stores
-from paynode.store.chain import RowRecord
+from paynode.store import bells, chain, chain_rows, invoices, ledger, outgoing, stores, watches
+from paynode.store.chain_rows import RowRecord
 from paynode.store.database import Tx
 
 
 def load_books(tx: Tx, catalogue: Catalogue, network: str, now: datetime) -> Books:
     """What one tick of `network` needs to know."""
     cursor, horizon = chain.cursor(tx, network), catalogue.networks[network].reorg_horizon
-    watches = chain.open_watches(
+    open_watches = watches.open_watches(
         tx,
         network,
         seen_until=now if cursor is None else min(now, cursor.at),
@@ -36,13 +36,13 @@ def load_books(tx: Tx, catalogue: Catalogue, network: str, now: datetime) -> Boo
         for record in under_way
         if record.nonce is not None
     ]
-    own_addresses = frozenset(stores.gas_addresses(tx, catalogue.family(network))) | {w.address for w in watches}
+    own_addresses = frozenset(stores.gas_addresses(tx, catalogue.family(network))) | {w.address for w in open_watches}
     return Books(
         checkpoints=chain.checkpoints(tx, network),
-        watches=[chain.as_watch(record, methods) for record in watches],
-        rows=[record.as_row() for record in chain.standing_rows(tx, network, [w.address for w in watches])],
-        disputes=chain.disputes(tx, network),
-        floors=chain.floors(tx, network),
+        watches=[watches.as_watch(record, methods) for record in open_watches],
+        rows=[record.as_row() for record in chain_rows.standing_rows(tx, network, [w.address for w in open_watches])],
+        disputes=watches.disputes(tx, network),
+        floors=watches.floors(tx, network),
         own=own,
         own_addresses=own_addresses,
         own_nonces=outgoing.next_unfinal_nonces(tx, network, own_addresses),
@@ -58,24 +58,24 @@ def apply_observation(
     if observation.fork_number is not None:
         chain.fork_at(tx, network, observation.fork_number)
     for row_id in (*observation.voided, *observation.dropped):
-        _void(tx, catalogue, chain.row(tx, row_id), touched, now)
+        _void(tx, catalogue, chain_rows.row(tx, row_id), touched, now)
     for row in observation.rows:
-        new_id = chain.add_row(tx, network, row, now)
+        new_id = chain_rows.add_row(tx, network, row, now)
         if new_id is None:
             continue
         if row.kind is RowKind.IN and not row.own:
-            arrived(tx, catalogue, chain.row(tx, new_id), touched, now)
-        elif losses.is_loss(tx, chain.row(tx, new_id)):
-            losses.noticed(tx, catalogue, chain.row(tx, new_id), now)
+            arrived(tx, catalogue, chain_rows.row(tx, new_id), touched, now)
+        elif losses.is_loss(tx, chain_rows.row(tx, new_id)):
+            losses.noticed(tx, catalogue, chain_rows.row(tx, new_id), now)
     for row_id, credit in observation.credits.items():
-        if chain.set_credit(tx, row_id, credit):
-            losses.brought_less(tx, chain.row(tx, row_id), touched)
+        if chain_rows.set_credit(tx, row_id, credit):
+            losses.brought_less(tx, chain_rows.row(tx, row_id), touched)
     for row_id, credit in observation.confirmed.items() if observation.hold is None else ():
-        if chain.confirm_row(tx, row_id, credit, now):
-            _confirm(tx, catalogue, chain.row(tx, row_id), now)
+        if chain_rows.confirm_row(tx, row_id, credit, now):
+            _confirm(tx, catalogue, chain_rows.row(tx, row_id), now)
     receipts.apply(tx, catalogue, network, books, observation, touched, now)
-    chain.lower_floors(tx, network, observation.floors)
-    chain.replace_disputes(tx, network, observation.disputes.values())
+    watches.lower_floors(tx, network, observation.floors)
+    watches.replace_disputes(tx, network, observation.disputes.values())
     chain.save_network(
         tx,
         replace(
@@ -100,7 +100,7 @@ def apply_observation(
 
 
 def _void(tx: Tx, catalogue: Catalogue, row: RowRecord, touched: Touched, now: datetime) -> None:
-    if not chain.void_row(tx, row.id, now):
+    if not chain_rows.void_row(tx, row.id, now):
         return
     if losses.is_loss(tx, row):
         losses.found_again(tx, row, now)
@@ -130,6 +130,6 @@ def _confirm(tx: Tx, catalogue: Catalogue, row: RowRecord, now: datetime) -> Non
 
 
 def _owner(tx: Tx, row: RowRecord) -> str:
-    watch = chain.watch(tx, row.network, row.address)
+    watch = watches.watch(tx, row.network, row.address)
     assert watch is not None, "rows are only of addresses we watch"
     return watch.store_id

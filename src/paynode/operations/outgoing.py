@@ -18,7 +18,7 @@ from paynode.operations.judging import judge_again
 from paynode.operations.outflows import pause
 from paynode.operations.sweep_items import move_item, set_item
 from paynode.operations.sweeps import treasury_of
-from paynode.store import chain, deposits, invoices, ledger, outgoing, stores, sweeps
+from paynode.store import chain, chain_rows, deposits, invoices, ledger, outgoing, stores, sweeps
 from paynode.store.database import Tx
 from paynode.store.ids import new_id
 from paynode.store.outgoing import OutgoingRecord, VersionRecord
@@ -172,7 +172,7 @@ def units_to_send(tx: Tx, record: OutgoingRecord) -> int:
     """
     if not record.empties_sender:
         return record.units
-    there = chain.spendable_units(tx, record.network, record.sender, record.method)
+    there = chain_rows.spendable_units(tx, record.network, record.sender, record.method)
     return max(0, there - deposits.waiting_units(tx, record.network, record.sender, record.method))
 
 

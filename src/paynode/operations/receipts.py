@@ -12,8 +12,8 @@ from paynode.domain.sweep import ItemState
 from paynode.operations.arrivals import Touched
 from paynode.operations.catalogue import Catalogue
 from paynode.operations.sweep_items import move_item
-from paynode.store import bells, chain, ledger, outgoing, sweeps
-from paynode.store.chain import RowRecord
+from paynode.store import bells, chain_rows, ledger, outgoing, sweeps
+from paynode.store.chain_rows import RowRecord
 from paynode.store.database import Tx
 from paynode.store.outgoing import OutgoingRecord
 from paynode.store.records import Units
@@ -131,7 +131,7 @@ def _moved_units(tx: Tx, record: OutgoingRecord) -> int:
     assert record.receipt_hash is not None, "only a mined transaction ends"
     rows: Sequence[RowRecord] = [
         row
-        for row in chain.rows_of_tx(tx, record.network, record.receipt_hash)
+        for row in chain_rows.rows_of_tx(tx, record.network, record.receipt_hash)
         if row.voided_at is None and (row.kind, row.address, row.method) == (RowKind.OUT, record.sender, record.method)
     ]
     total = sum(row.units for row in rows)

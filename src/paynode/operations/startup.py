@@ -11,11 +11,11 @@ from paynode.operations.announcing import announce
 from paynode.operations.catalogue import Catalogue, build
 from paynode.operations.sweeps import is_own_address
 from paynode.operations.views import moment
-from paynode.store import chain, rates, stores, sweeps
-from paynode.store.chain import WatchRecord
+from paynode.store import chain, rates, stores, sweeps, watches
 from paynode.store.database import Tx
 from paynode.store.stores import AccountRecord
 from paynode.store.sweeps import TreasuryRecord
+from paynode.store.watches import WatchRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ def _watch_gas(tx: Tx, catalogue: Catalogue, store_id: str, account: int, networ
     if branch is None or not branch.gas_address:
         return
     cursor = chain.cursor(tx, network)
-    chain.add_watch(
+    watches.add_watch(
         tx,
         WatchRecord(
             network=network,

@@ -26,7 +26,7 @@ from paynode.operations.catalogue import Catalogue
 from paynode.operations.judging import judge_again
 from paynode.operations.pricing import rate_for
 from paynode.operations.sweep_items import tell_sweep
-from paynode.store import bells, chain, deposits, invoices, outgoing, stores, sweeps
+from paynode.store import bells, chain, deposits, invoices, outgoing, stores, sweeps, watches
 from paynode.store.database import Tx
 from paynode.store.deposits import DepositRecord
 from paynode.store.ids import new_id
@@ -100,7 +100,7 @@ def obstacle(tx: Tx, catalogue: Catalogue, network: str, pile: Pile, now: dateti
     is_doubtful = chain.network(tx, network).hold is not None
     if is_doubtful or outgoing.is_paused(outgoing.pauses(tx), network, pile.method):
         return Wait.OUTFLOWS_PAUSED
-    if Pair(pile.address, pile.method) in chain.disputes(tx, network):
+    if Pair(pile.address, pile.method) in watches.disputes(tx, network):
         return Wait.DISPUTED
     if sweeps.is_under_way(tx, network, pile.address, pile.method):
         return Wait.UNDER_WAY

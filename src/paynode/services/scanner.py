@@ -14,7 +14,7 @@ from paynode.domain.budget import PAUSE_SECONDS_MAX
 from paynode.operations import networks
 from paynode.operations.catalogue import Catalogue
 from paynode.operations.observations import apply_observation, load_books
-from paynode.store import bells, chain, deposits, outgoing
+from paynode.store import bells, chain, deposits, outgoing, watches
 from paynode.store.database import Database, Tx
 
 HURRY_SECONDS = 2.0  # while a deposit deepens: somebody waits for "paid"
@@ -95,4 +95,4 @@ def pause_seconds(tx: Tx, catalogue: Catalogue, name: str, now: datetime) -> flo
         return min(HURRY_SECONDS, upper)
     cursor = chain.cursor(tx, name)
     seen_until = now if cursor is None else min(now, cursor.at)  # an outage must not make us slow
-    return upper if chain.is_awaiting(tx, name, seen_until) else max(upper, HEARTBEAT_SECONDS)
+    return upper if watches.is_awaiting(tx, name, seen_until) else max(upper, HEARTBEAT_SECONDS)

@@ -17,7 +17,7 @@ from paynode.operations import outflows
 from paynode.operations import outgoing as operations
 from paynode.operations.catalogue import Catalogue
 from paynode.operations.outgoing import Clearance, Work
-from paynode.store import bells, chain, outgoing
+from paynode.store import bells, chain_rows, outgoing
 from paynode.store.database import Database
 from paynode.store.outgoing import OutgoingRecord, VersionRecord
 
@@ -114,7 +114,7 @@ class Lane:
             native = self._catalogue.native(work.item.network)
             fees = await self._network.fees(asset, work.item.address, work.sweep.treasury)
             there = await self._network.balance_units(native, work.item.address)
-            booked = self._database.read(chain.booked_units, work.item.network, work.item.address, native.method)
+            booked = self._database.read(chain_rows.booked_units, work.item.network, work.item.address, native.method)
             if there < booked:  # from before a loan that the scanner has seen: lending again would be for nothing
                 raise Unavailable(f"{there} units of {native.method} on {work.item.address}, and {booked} were seen")
             if there < fees.transfer_cost:

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from paynode.domain.deposit import Stage
 from paynode.domain.sweep import DepositSweep, Wait
-from paynode.store.chain import ROW, RowRecord
+from paynode.store.chain_rows import ROW, RowRecord
 from paynode.store.database import Tx, Value
 from paynode.store.ids import next_id
 from paynode.store.pages import Page, select_page

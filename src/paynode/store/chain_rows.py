@@ -1,0 +1,183 @@
+"""The movements of our pairs, as the chain showed them. Only credit, confirmed_at and voided_at ever change."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from paynode.domain.chain import BlockRef, Row, RowKind, RowSource
+from paynode.store.database import Tx
+from paynode.store.records import Columns, Units
+from paynode.store.times import optional_ms, to_ms
+
+
+@dataclass(frozen=True, slots=True)
+class RowRecord:
+    """A row as stored; `domain.chain.Row` is what chains see of it."""
+
+    id: int
+    network: str
+    kind: RowKind
+    source: RowSource
+    address: str
+    method: str
+    units: Units
+    credit: Units | None
+    block_number: int
+    block_hash: str
+    block_at: datetime
+    earliest_at: datetime | None
+    tx_hash: str
+    log_index: int
+    sender: str
+    tx_sender: str
+    tx_nonce: int | None
+    own: bool
+    confirmed_at: datetime | None
+    voided_at: datetime | None
+
+    @property
+    def credited(self) -> Units:
+        return self.units if self.credit is None else self.credit
+
+    def as_row(self) -> Row:
+        return Row(
+            kind=self.kind,
+            source=self.source,
+            address=self.address,
+            method=self.method,
+            units=self.units,
+            block=BlockRef(self.block_number, self.block_hash, self.block_at),
+            tx_hash=self.tx_hash,
+            log_index=self.log_index,
+            earliest_at=self.earliest_at,
+            credit=self.credit,
+            sender=self.sender,
+            tx_sender=self.tx_sender,
+            tx_nonce=self.tx_nonce,
+            own=self.own,
+            id=self.id,
+            confirmed=self.confirmed_at is not None,
+        )
+
+
+ROW = Columns(RowRecord)
+
+
+def add_row(tx: Tx, name: str, row: Row, now: datetime) -> int | None:
+    """Store a row; returns its number, or None if it was there already."""
+    inserted = tx.row(
+        "insert into chain_rows (network, kind, source, address, method, units, credit, block_number, block_hash, "
+        "block_at, earliest_at, tx_hash, log_index, sender, tx_sender, tx_nonce, own, detected_at) "
+        "values (:network, :kind, :source, :address, :method, :units, :credit, :block_number, :block_hash, :block_at, "
+        ":earliest_at, :tx_hash, :log_index, :sender, :tx_sender, :tx_nonce, :own, :detected_at) "
+        "on conflict do nothing returning id",
+        {
+            "network": name,
+            "kind": row.kind,
+            "source": row.source,
+            "address": row.address,
+            "method": row.method,
+            "units": str(row.units),
+            "credit": None if row.credit is None else str(row.credit),
+            "block_number": row.block.number,
+            "block_hash": row.block.hash,
+            "block_at": to_ms(row.block.at),
+            "earliest_at": optional_ms(row.earliest_at),
+            "tx_hash": row.tx_hash,
+            "log_index": row.log_index,
+            "sender": row.sender,
+            "tx_sender": row.tx_sender,
+            "tx_nonce": row.tx_nonce,
+            "own": int(row.own),
+            "detected_at": to_ms(now),
+        },
+    )
+    return None if inserted is None else int(inserted[0])
+
+
+def row(tx: Tx, row_id: int) -> RowRecord:
+    found = tx.row(f"select {ROW.sql} from chain_rows where id = ?", (row_id,))
+    assert found is not None, "rows are never deleted"
+    return ROW.decode(found)
+
+
+def confirm_row(tx: Tx, row_id: int, credit: int, now: datetime) -> bool:
+    """Mark a row final with what it credits; tells whether it was not before."""
+    return (
+        tx.run(
+            "update chain_rows set confirmed_at = ?, credit = ? "
+            "where id = ? and confirmed_at is null and voided_at is null",
+            (to_ms(now), str(credit), row_id),
+        )
+        == 1
+    )
+
+
+def set_credit(tx: Tx, row_id: int, credit: int) -> bool:
+    """Note that an unconfirmed row brought less than it says; tells whether that is new."""
+    return (
+        tx.run(
+            "update chain_rows set credit = :credit "
+            "where id = :id and confirmed_at is null and voided_at is null and credit is not :credit",
+            {"id": row_id, "credit": str(credit)},
+        )
+        == 1
+    )
+
+
+def void_row(tx: Tx, row_id: int, now: datetime) -> bool:
+    """Mark a row as gone from the chain; tells whether it was not before."""
+    return tx.run("update chain_rows set voided_at = ? where id = ? and voided_at is null", (to_ms(now), row_id)) == 1
+
+
+def standing_rows(tx: Tx, name: str, addresses: Sequence[str]) -> list[RowRecord]:
+    """The rows of these addresses that are not void, oldest first."""
+    found: list[RowRecord] = []
+    for address in addresses:
+        found += [
+            ROW.decode(row)
+            for row in tx.rows(
+                f"select {ROW.sql} from chain_rows where network = ? and address = ? and voided_at is null",
+                (name, address),
+            )
+        ]
+    return sorted(found, key=lambda record: record.id)
+
+
+def rows_of_tx(tx: Tx, name: str, tx_hash: str) -> list[RowRecord]:
+    """Every row that one transaction made, void ones included, oldest first."""
+    found = tx.rows(f"select {ROW.sql} from chain_rows where network = ? and tx_hash = ? order by id", (name, tx_hash))
+    return [ROW.decode(row) for row in found]
+
+
+def spendable_units(tx: Tx, name: str, address: str, method: str) -> int:
+    """What surely lies on a pair: all that is final there, less all that left."""
+    found = tx.rows(
+        f"select {ROW.sql} from chain_rows where network = ? and address = ? and method = ? "
+        "and voided_at is null and (kind <> 'in' or confirmed_at is not null)",
+        (name, address, method),
+    )
+    return sum(ROW.decode(row).as_row().effect for row in found)
+
+
+def booked_units(tx: Tx, name: str, address: str, method: str) -> int:
+    """What a pair holds by all its rows, final or not."""
+    return sum(record.as_row().effect for record in standing_rows(tx, name, [address]) if record.method == method)
+
+
+def final_units(tx: Tx, name: str, method: str) -> int:
+    """What all our addresses together hold of an asset.
+
+    Final arrivals, what is finally gone without us, and the rows of our own ended transactions.
+    """
+    found = tx.rows(
+        f"select {ROW.of('r')} from chain_rows r left join outgoing_versions v on v.tx_hash = r.tx_hash "
+        "left join outgoing o on o.id = v.outgoing_id "
+        "where r.network = ? and r.method = ? and r.voided_at is null and ("
+        "  (r.kind = 'in' and r.own = 0 and r.confirmed_at is not null)"
+        "  or (r.kind = 'adjustment' and r.confirmed_at is not null)"
+        "  or (r.kind = 'out' and o.id is null and r.confirmed_at is not null)"
+        "  or o.state in ('confirmed', 'reverted'))",
+        (name, method),
+    )
+    return sum(ROW.decode(row).as_row().effect for row in found)
