@@ -1,5 +1,6 @@
 """The movements of our pairs, as the chain showed them. Only credit, confirmed_at and voided_at ever change."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -132,16 +133,12 @@ def void_row(tx: Tx, row_id: int, now: datetime) -> bool:
 
 def standing_rows(tx: Tx, name: str, addresses: Sequence[str]) -> list[RowRecord]:
     """The rows of these addresses that are not void, oldest first."""
-    found: list[RowRecord] = []
-    for address in addresses:
-        found += [
-            ROW.decode(row)
-            for row in tx.rows(
-                f"select {ROW.sql} from chain_rows where network = ? and address = ? and voided_at is null",
-                (name, address),
-            )
-        ]
-    return sorted(found, key=lambda record: record.id)
+    found = tx.rows(
+        f"select {ROW.of('r')} from json_each(?) a cross join chain_rows r indexed by chain_rows_of_address "
+        "on r.network = ? and r.address = a.value and r.voided_at is null order by r.id",
+        (json.dumps(addresses), name),
+    )
+    return [ROW.decode(row) for row in found]
 
 
 def rows_of_tx(tx: Tx, name: str, tx_hash: str) -> list[RowRecord]:
