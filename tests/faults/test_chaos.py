@@ -133,7 +133,7 @@ async def test_steady_payments_through_a_provider_that_lags_and_forgets_are_each
             await town.pay_all()
             town.proxy.calm()
             await town.assert_all_is_well()
-        assert min(town.proxy.done(fault) for fault in (Fault.EMPTY, Fault.NULL, Fault.SPLIT_BACKEND)) > 0
+        assert sum(town.proxy.done(fault) for fault in (Fault.EMPTY, Fault.NULL, Fault.SPLIT_BACKEND)) >= LOOKS
 
 
 async def test_a_broken_provider_is_neither_hammered_nor_given_up(tmp_path: Path) -> None:
