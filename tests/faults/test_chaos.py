@@ -13,7 +13,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import trio
 from tests.faults.chaosproxy import ChaosProxy, Fault, Rule, behind, chaos, honest, of
@@ -309,18 +308,17 @@ async def reorganised(folder: Path, *, customers: int, rounds: int, depths: Sequ
                 await lab.mine()
                 await trio.sleep(drawn.random() * 1.5)
                 await pay_what_is_gone()
-            town.nursery.start_soon(blocks, lab)
-            town.nursery.start_soon(resuming, shop)
-            await town.assert_all_is_well()
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(blocks, lab)
+                nursery.start_soon(resuming, shop)
+                await town.assert_all_is_well()
+                nursery.cancel_scope.cancel()
 
 
 async def resuming(shop: Node) -> None:
     """The operator, who looks at each pause and goes on."""
     while True:
-        try:
-            state = await shop.get("/v1/node", key=shop.node_key)
-            if state["outflows"]["paused"]:
-                await shop.post("/v1/outflows/resume", key=shop.node_key)
-        except httpx.TransportError:
-            return
+        state = await shop.get("/v1/node", key=shop.node_key)
+        if state["outflows"]["paused"]:
+            await shop.post("/v1/outflows/resume", key=shop.node_key)
         await trio.sleep(1)
