@@ -61,6 +61,7 @@ class Tick:
     books: Books
     memory: Memory
     hold: str | None = None
+    doubted: frozenset[Pair] = frozenset()  # with a confirmed row that is perhaps gone: nothing is concluded from them
 
     async def observe(self) -> Observation:
         sight, fork = await self._look()
@@ -147,6 +148,7 @@ class Tick:
                 agreed.append(row)
             else:
                 self.hold = f"{self.primary.name} no longer has block {row.block.number} of a confirmed payment"
+                self.doubted |= {row.pair}
         return agreed
 
     async def _is_gone_elsewhere(self, sight: Sight, row: Row) -> bool:
@@ -284,7 +286,7 @@ class Tick:
     def _open(self, sight: Sight, booked: list[Row], *, is_native: bool) -> set[Pair]:
         return {
             pair
-            for pair in differing(self.watchlist.pairs, sight.balances, booked)
+            for pair in differing(self.watchlist.pairs - self.doubted, sight.balances, booked)
             if self.watchlist.is_native(pair) is is_native
         }
 
