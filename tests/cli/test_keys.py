@@ -78,6 +78,14 @@ def test_scopes_can_be_fewer(folder: Path) -> None:
     assert record.scopes == "events:read invoices:read"
 
 
+def test_a_key_of_one_store_is_never_made_a_key_of_the_node(folder: Path) -> None:
+    before = listed(folder)
+    refused = keys(folder, "create", "--node", "--store", "main")
+    assert refused.exit_code == 2
+    assert "give --store or --node" in refused.stderr
+    assert listed(folder) == before
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

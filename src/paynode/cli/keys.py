@@ -29,7 +29,7 @@ def keys() -> None:
 
 @keys.command("create")
 @config_option
-@click.option("--store", "store", default="main", show_default=True, help="The store whose key it is.")
+@click.option("--store", "store", help="The store whose key it is.  [default: main]")
 @click.option("--node", "is_node", is_flag=True, help="A key of the node's owner, for every store.")
 @click.option("--name", default="", help="What you call it.")
 @click.option(
@@ -40,15 +40,17 @@ def keys() -> None:
     f"Only for --node, and there by default: {', '.join(sorted(NODE_SCOPES))}.",
 )
 @json_option
-def create(config_path: Path, store: str, is_node: bool, name: str, scopes: str, is_json: bool) -> None:
+def create(config_path: Path, store: str | None, is_node: bool, name: str, scopes: str, is_json: bool) -> None:
     """Make a key and print it: on stdout, this once.
 
     The database has only a hash of it.
     """
+    if is_node and store is not None:
+        raise click.UsageError("A key is either a store's or the node's: give --store or --node.")
     with told(), opened(load(config_path)) as (database, catalogue):
         default = STORE_SCOPES | NODE_SCOPES if is_node else DEFAULT_SCOPES
         wanted = [scope.strip() for scope in scopes.split(",")] if scopes else default
-        store_id = None if is_node else _store_id(catalogue, store)
+        store_id = None if is_node else _store_id(catalogue, store or "main")
         record, text = database.write(create_key, catalogue, store_id=store_id, name=name, scopes=wanted, now=now())
         if is_json:
             print_json({**_view(catalogue, record), "key": text})
