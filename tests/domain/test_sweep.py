@@ -171,7 +171,6 @@ def test_an_invoice_is_swept_only_when_every_deposit_is(deposits: list[DepositSw
 HOUR = timedelta(hours=1)
 POLICY = Policy(min_value=Fraction(10), fee_price_max=50, every=HOUR, gas_budget_units=1_000)
 TOKENS = Candidate(
-    age=HOUR,
     value=Fraction(10),
     fee_value=Fraction(5, 2),
     fee_units=100,
@@ -227,7 +226,6 @@ amounts = st.integers(0, 10**25)
 values = st.none() | st.fractions(0, 1_000)
 candidates = st.builds(
     Candidate,
-    age=st.just(HOUR),
     value=values,
     fee_value=values,
     fee_units=amounts,

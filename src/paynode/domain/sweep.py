@@ -158,7 +158,6 @@ class Policy:
 class Candidate:
     """What lies on one address in one asset, ready to be collected."""
 
-    age: timedelta  # of its oldest deposit
     value: Fraction | None  # in the policy's currency; None: no rate
     fee_value: Fraction | None  # what collecting costs, in the same currency; None: no rate
     fee_units: int  # in the native coin

@@ -197,7 +197,6 @@ def _candidate(
     currency = "USD" if limits.min_value is None else limits.min_value.currency
     native = catalogue.native(asset.network)
     return Candidate(
-        age=now - min(record.detected_at for record in pile.deposits),
         value=_value(tx, asset, pile.units, currency, now),
         fee_value=_value(tx, native, fee, currency, now),
         fee_units=fee,
