@@ -1,11 +1,15 @@
 """Deposits: the transfers that came to our addresses."""
 
-from paynode.api.body import Nothing
+from typing import Annotated, Any
+
+from msgspec import Meta
+
+from paynode.api.body import Form, Nothing
 from paynode.api.lists import Query, list_answer
 from paynode.api.routes import Call, Routes, answer
 from paynode.domain.deposit import Stage
 from paynode.domain.errors import NotFound
-from paynode.operations import loading, views
+from paynode.operations import assigning, loading, views
 from paynode.operations.once import Answer
 from paynode.store import chain
 from paynode.store import deposits as rows
@@ -13,6 +17,10 @@ from paynode.store.database import Tx
 from paynode.store.deposits import PlacedDeposit
 
 routes = Routes()
+
+
+class AssignForm(Form, frozen=True):
+    invoice: Annotated[str, Meta(max_length=30)]
 
 
 @routes.get("/v1/deposits", scope="deposits:read")
@@ -37,7 +45,15 @@ def show(call: Call[Nothing], tx: Tx) -> Answer:
     return answer(_view(call, tx, placed))
 
 
-def _view(call: Call[Nothing], tx: Tx, placed: PlacedDeposit) -> views.View:
+@routes.post("/v1/deposits/<deposit_id>/assign", AssignForm, scope="deposits:write")
+def assign(call: Call[AssignForm], tx: Tx) -> Answer:
+    placed = assigning.assign(
+        tx, call.node.catalogue, call.path["deposit_id"], call.form.invoice, call.now, store_id=call.store_id
+    )
+    return answer(_view(call, tx, placed))
+
+
+def _view(call: Call[Any], tx: Tx, placed: PlacedDeposit) -> views.View:
     record = placed.deposit
     loaded = None if record.invoice_id is None else loading.load(tx, record.invoice_id)
     head_number = chain.network(tx, record.network).head_number or 0

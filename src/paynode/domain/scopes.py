@@ -5,6 +5,7 @@ STORE_SCOPES = frozenset(
         "invoices:read",
         "invoices:write",
         "deposits:read",
+        "deposits:write",
         "sweeps:read",
         "webhooks:read",
         "webhooks:write",

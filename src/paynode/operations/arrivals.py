@@ -39,18 +39,18 @@ def arrived(tx: Tx, catalogue: Catalogue, row: RowRecord, touched: Touched, now:
     assert watch is not None, "rows are only of addresses we watch"
     if watch.invoice_id is None:
         return
-    loaded = loading.load(tx, watch.invoice_id)
-    is_asked_for = row.method in loaded.quotes
+    holder = loading.load(tx, watch.invoice_id)
     replaced = _replaced(tx, row)
+    loaded = _attributed(tx, holder, row, replaced)
     seen_at = time_judged(row.as_row())
     if replaced is not None:
         seen_at = min(seen_at, replaced.seen_at)
-    is_late = is_asked_for and _is_late(loaded, seen_at)
+    is_in_time = loaded is None or not is_late(loaded, seen_at)
     record = DepositRecord(
         id=deposits.new_deposit_id(tx, now),
         row_id=row.id,
         store_id=watch.store_id,
-        invoice_id=loaded.record.id if is_asked_for else None,
+        invoice_id=None if loaded is None else loaded.record.id,
         network=row.network,
         address=row.address,
         method=row.method,
@@ -58,25 +58,34 @@ def arrived(tx: Tx, catalogue: Catalogue, row: RowRecord, touched: Touched, now:
         stage=Stage.DETECTED,
         worth=None,
         seen_at=seen_at,
-        is_late=is_late,
+        is_late=not is_in_time,
         replaces=None if replaced is None else replaced.id,
         sweep_state=DepositSweep.UNSWEPT,
         sweep_wait=Wait.NOT_FINAL,
         detected_at=now,
         confirmed_at=None,
     )
-    record = replace(record, worth=_worth(tx, catalogue, loaded, record))
+    if loaded is not None:
+        record = replace(record, worth=worth(tx, catalogue, loaded, record))
     deposits.add(tx, record)
     if replaced is not None:  # the same payment: what collects it does so wherever it was mined
         sweeps.take_over(tx, record.id, replaced.id)
         record = replace(record, sweep_state=deposit_sweep_by_items(sweeps.item_states_of_deposit(tx, record.id)))
         deposits.save(tx, record)
-    if not is_asked_for:
-        tell_deposit(tx, catalogue, EventType.DEPOSIT_UNATTRIBUTED, PlacedDeposit(record, row), None, now)
+    placed = PlacedDeposit(record, row, holder.record.id)
+    if loaded is None:
+        tell_deposit(tx, catalogue, EventType.DEPOSIT_UNATTRIBUTED, placed, None, now)
         return
-    if is_late:
-        tell_deposit(tx, catalogue, EventType.DEPOSIT_LATE, PlacedDeposit(record, row), loaded, now)
+    if not is_in_time:
+        tell_deposit(tx, catalogue, EventType.DEPOSIT_LATE, placed, loaded, now)
     touched.add(loaded.record.id, EventType.INVOICE_DEPOSIT_DETECTED)
+
+
+def _attributed(tx: Tx, holder: LoadedInvoice, row: RowRecord, replaced: DepositRecord | None) -> LoadedInvoice | None:
+    """The invoice that a transfer counts for: as it was before its block left, else the one that asked for it."""
+    if replaced is not None and replaced.invoice_id is not None:
+        return loading.load(tx, replaced.invoice_id)
+    return holder if row.method in holder.quotes else None
 
 
 def left(tx: Tx, catalogue: Catalogue, row: RowRecord, touched: Touched, now: datetime) -> bool:
@@ -84,10 +93,9 @@ def left(tx: Tx, catalogue: Catalogue, row: RowRecord, touched: Touched, now: da
     record = deposits.of_row(tx, row.id)
     if record is None:
         return False
-    orphaned = replace(record, stage=Stage.ORPHANED, sweep_wait=None)
-    deposits.save(tx, orphaned)
+    deposits.save(tx, replace(record, stage=Stage.ORPHANED, sweep_wait=None))
     loaded = None if record.invoice_id is None else loading.load(tx, record.invoice_id)
-    tell_deposit(tx, catalogue, EventType.DEPOSIT_ORPHANED, PlacedDeposit(orphaned, row), loaded, now)
+    tell_deposit(tx, catalogue, EventType.DEPOSIT_ORPHANED, deposits.placed(tx, record.id), loaded, now)
     if record.invoice_id is not None:
         touched.add(record.invoice_id)
     return True
@@ -101,7 +109,7 @@ def became_final(tx: Tx, catalogue: Catalogue, row: RowRecord) -> bool:
     if row.credited != record.units:
         known = replace(record, units=row.credited)
         if record.invoice_id is not None:
-            known = replace(known, worth=_worth(tx, catalogue, loading.load(tx, record.invoice_id), known))
+            known = replace(known, worth=worth(tx, catalogue, loading.load(tx, record.invoice_id), known))
         deposits.save(tx, known)
     return True
 
@@ -116,13 +124,13 @@ def age(tx: Tx, catalogue: Catalogue, network: str, head_number: int, touched: T
             confirmations=confirmations(placed.row.block_number, head_number),
         )
         stage = machine.judge(facts)
-        worth = record.worth
-        if worth is None and record.invoice_id is not None:
-            worth = _worth(tx, catalogue, loading.load(tx, record.invoice_id), record)
-        if (stage, worth) == (record.stage, record.worth):
+        known = record.worth
+        if known is None and record.invoice_id is not None:
+            known = worth(tx, catalogue, loading.load(tx, record.invoice_id), record)
+        if (stage, known) == (record.stage, record.worth):
             continue
         assert stage is record.stage or stage in machine.NEXT[record.stage], "a deposit's stages follow its row"
-        changed = replace(record, stage=stage, worth=worth)
+        changed = replace(record, stage=stage, worth=known)
         is_newly_final = stage in machine.FINAL and record.stage not in machine.FINAL
         if is_newly_final:
             changed = replace(changed, confirmed_at=now, sweep_wait=None)
@@ -153,18 +161,18 @@ def tell_deposit(
     )
 
 
-def _is_late(loaded: LoadedInvoice, seen_at: datetime) -> bool:
+def is_late(loaded: LoadedInvoice, seen_at: datetime) -> bool:
     """On time is a chain fact: in a block not later than the deadline (and not after a cancellation)."""
     cancelled_at = loaded.record.cancelled_at
     return seen_at > loaded.record.expires_at or (cancelled_at is not None and seen_at > cancelled_at)
 
 
-def _worth(tx: Tx, catalogue: Catalogue, loaded: LoadedInvoice, record: DepositRecord) -> Fraction | None:
-    """What the deposit is worth to its invoice; None while no rate of its moment is known."""
-    quotes = loaded.quotes.get(record.method)
-    if record.invoice_id is None or not quotes:
-        return None
-    quote = quote_for(quotes, record.seen_at)
+def worth(tx: Tx, catalogue: Catalogue, loaded: LoadedInvoice, record: DepositRecord) -> Fraction | None:
+    """What the deposit is worth to this invoice; None while no rate of its moment is known.
+
+    A coin that the invoice does not offer has no quote: it is worth its rate.
+    """
+    quote = quote_for(loaded.quotes.get(record.method, ()), record.seen_at)
     if quote is not None:
         return worth_in_quote(record.units, quote, loaded.price)
     asset = catalogue.assets.get(record.method)

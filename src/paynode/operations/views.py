@@ -79,7 +79,7 @@ _SHOWN_TO_PAYERS = (
     *("amount_paid", "amount_confirmed", "amount_due", "amount_overpaid", "name", "description", "order_id"),
     *("methods", "success_url", "fail_url", "expires_at", "expires_in", "created_at", "paid_at"),
 )
-_HIDDEN_FROM_PAYERS = frozenset({"sweep_state", "sweep_wait", "screening"})
+_HIDDEN_FROM_PAYERS = frozenset({"address_invoice", "sweep_state", "sweep_wait", "screening"})
 
 
 def checkout(catalogue: Catalogue, loaded: LoadedInvoice, now: datetime) -> View:
@@ -169,6 +169,7 @@ def deposit(catalogue: Catalogue, placed: PlacedDeposit, loaded: LoadedInvoice |
         "method": record.method,
         "network": record.network,
         "address": record.address,
+        "address_invoice": placed.address_invoice_id,
         "tx_hash": row.tx_hash or None,
         "log_index": row.log_index if row.log_index >= 0 else None,
         "block_number": row.block_number,

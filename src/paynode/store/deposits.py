@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from fractions import Fraction
+from typing import Any
 
 from paynode.domain.deposit import Stage
 from paynode.domain.sweep import DepositSweep, Wait
@@ -36,20 +37,24 @@ class DepositRecord:
 
 
 DEPOSIT = Columns(DepositRecord)
-_JOINED = f"select {DEPOSIT.of('d')}, {ROW.of('r')} from deposits d join chain_rows r on r.id = d.row_id"
+_JOINED = (
+    f"select {DEPOSIT.of('d')}, {ROW.of('r')}, w.invoice_id from deposits d join chain_rows r on r.id = d.row_id "
+    "join watches w on w.network = d.network and w.address = d.address"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class PlacedDeposit:
-    """A deposit with the row it rests on."""
+    """A deposit with the row it rests on, and the invoice whose address it came to."""
 
     deposit: DepositRecord
     row: RowRecord
+    address_invoice_id: str
 
 
-def _placed(found: list[tuple[object, ...]]) -> list[PlacedDeposit]:
+def _placed(found: list[tuple[Any, ...]]) -> list[PlacedDeposit]:
     split = len(DEPOSIT.names)
-    return [PlacedDeposit(DEPOSIT.decode(row[:split]), ROW.decode(row[split:])) for row in found]
+    return [PlacedDeposit(DEPOSIT.decode(row[:split]), ROW.decode(row[split:-1]), row[-1]) for row in found]
 
 
 def new_deposit_id(tx: Tx, now: datetime) -> str:
@@ -64,6 +69,13 @@ def add(tx: Tx, record: DepositRecord) -> None:
 
 def save(tx: Tx, record: DepositRecord) -> None:
     tx.run(DEPOSIT.update("deposits", "id"), DEPOSIT.encode(record))
+
+
+def placed(tx: Tx, deposit_id: str) -> PlacedDeposit:
+    """One that is known to exist."""
+    found = by_id(tx, deposit_id)
+    assert found is not None, "deposits are never deleted"
+    return found
 
 
 def by_id(tx: Tx, deposit_id: str) -> PlacedDeposit | None:
