@@ -110,6 +110,8 @@ class Money:
         contracts = {token.address: method for method, token in tokens.items() if token is not None}
         truth = await lab.truth(addresses, [token for token in tokens.values() if token is not None])
         for one in truth.transfers:
+            if one.units == 0:  # anybody may log one, from and to any address
+                continue
             if one.recipient in ours:
                 place = (one.recipient, one.block_hash, one.tx_hash, one.log_index)
                 money.arrived[contracts[one.token]][place] += one.units

@@ -47,6 +47,26 @@ contract Standard {
     }
 }
 
+/// Spending may be allowed by a signature instead of a transaction. https://eips.ethereum.org/EIPS/eip-2612
+contract Permitted is Standard(6) {
+    bytes32 private constant DOMAIN = keccak256("EIP712Domain(uint256 chainId,address verifyingContract)");
+    bytes32 private constant PERMIT =
+        keccak256("Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)");
+    mapping(address => uint256) public nonces;
+
+    function permit(address owner, address spender, uint256 units, uint256 deadline, uint8 v, bytes32 r, bytes32 s)
+        external
+    {
+        require(block.timestamp <= deadline, "too late");
+        bytes32 domain = keccak256(abi.encode(DOMAIN, block.chainid, address(this)));
+        bytes32 content = keccak256(abi.encode(PERMIT, owner, spender, units, nonces[owner]++, deadline));
+        address signer = ecrecover(keccak256(abi.encodePacked(hex"1901", domain, content)), v, r, s);
+        require(signer == owner && owner != address(0), "not signed by the owner");
+        allowance[owner][spender] = units;
+        emit Approval(owner, spender, units);
+    }
+}
+
 /// A short balance makes `transfer` return false: transaction status 1, no log, nothing moved.
 contract FalseTopUp is Standard(18) {
     function transfer(address to, uint256 units) external override returns (bool) {
