@@ -84,13 +84,28 @@ def deposit_sweep(item: ItemState | None) -> DepositSweep:
             return DepositSweep.FAILED
 
 
-def deposit_sweep_by_items(items: Iterable[ItemState]) -> DepositSweep:
-    """The same of a deposit that several sweeps tried to collect, oldest first: one success is enough."""
-    states = list(items)
-    if ItemState.COMPLETED in states:
+@dataclass(frozen=True, slots=True)
+class Share:
+    """So much of a deposit goes with an item of a sweep."""
+
+    item_id: int
+    state: ItemState
+    units: int
+
+
+def collected_units(shares: Iterable[Share]) -> int:
+    """What items that have ended well took of a deposit."""
+    return sum(share.units for share in shares if share.state is ItemState.COMPLETED)
+
+
+def deposit_sweep_by_shares(units: int, shares: Iterable[Share]) -> DepositSweep:
+    """The same of a deposit of `units` that several items collected a share of, or tried to; oldest first."""
+    shares = list(shares)
+    if shares and collected_units(shares) >= units:
         return DepositSweep.SWEPT
-    under_way = [state for state in states if state is not ItemState.FAILED]
-    return deposit_sweep((under_way or states or [None])[-1])
+    open_states = [share.state for share in shares if share.state is not ItemState.COMPLETED]
+    under_way = [state for state in open_states if state is not ItemState.FAILED]
+    return deposit_sweep((under_way or open_states or [None])[-1])
 
 
 class InvoiceSweep(StrEnum):

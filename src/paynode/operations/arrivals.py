@@ -11,8 +11,8 @@ from paynode.domain.deposit import Stage
 from paynode.domain.errors import RateUnavailable
 from paynode.domain.events import EventType
 from paynode.domain.quote import quote_for, worth_at_rate, worth_in_quote
-from paynode.domain.sweep import DepositSweep, Wait, deposit_sweep_by_items
-from paynode.operations import loading, views
+from paynode.domain.sweep import DepositSweep, Wait
+from paynode.operations import collecting, loading, views
 from paynode.operations.announcing import announce
 from paynode.operations.catalogue import Catalogue
 from paynode.operations.loading import LoadedInvoice
@@ -70,8 +70,8 @@ def arrived(tx: Tx, catalogue: Catalogue, row: RowRecord, touched: Touched, now:
     deposits.add(tx, record)
     if replaced is not None:  # the same payment: what collects it does so wherever it was mined
         sweeps.take_over(tx, record.id, replaced.id)
-        record = replace(record, sweep_state=deposit_sweep_by_items(sweeps.item_states_of_deposit(tx, record.id)))
-        deposits.save(tx, record)
+        collecting.settle_pair(tx, record.network, record.address, record.method)
+        record = collecting.judge_deposit(tx, record)
     placed = PlacedDeposit(record, row, holder.record.id)
     if loaded is None:
         tell_deposit(tx, catalogue, EventType.DEPOSIT_UNATTRIBUTED, placed, None, now)
@@ -137,6 +137,10 @@ def age(tx: Tx, catalogue: Catalogue, network: str, head_number: int, touched: T
         deposits.save(tx, changed)
         if record.invoice_id is not None:
             touched.add(record.invoice_id, *([EventType.INVOICE_DEPOSIT_CONFIRMED] if is_newly_final else []))
+        if is_newly_final:
+            for each in collecting.settle_pair(tx, record.network, record.address, record.method):
+                if each.invoice_id is not None:
+                    touched.add(each.invoice_id)
 
 
 def tell_deposit(

@@ -11,7 +11,7 @@ from paynode.domain import ledger as postings
 from paynode.domain.deposit import Stage
 from paynode.domain.key_paths import deposit_path, gas_path
 from paynode.domain.outgoing import ENDED, IN_FLIGHT, NEXT, PlannedTx, Purpose, SignedTx, State
-from paynode.domain.sweep import ItemState
+from paynode.domain.sweep import ItemState, collected_units
 from paynode.operations.arrivals import Touched
 from paynode.operations.catalogue import Catalogue
 from paynode.operations.judging import judge_again
@@ -113,6 +113,7 @@ class Clearance(Enum):
     WAIT = auto()  # outflows are paused, the view of the network is doubtful, or the sender has something out
     WRONG_RECIPIENT = auto()  # it is not, or no longer, one that we pay
     MONEY_GONE = auto()  # the chain took a deposit back that it would collect
+    COLLECTED = auto()  # an earlier transaction, back from a reorganisation, has taken what it would collect
 
 
 def clearance(tx: Tx, catalogue: Catalogue, record: OutgoingRecord, now: datetime) -> Clearance:
@@ -138,14 +139,20 @@ def clearance(tx: Tx, catalogue: Catalogue, record: OutgoingRecord, now: datetim
     if treasury is None or treasury.address != record.recipient or treasury.effective_at > now:
         return Clearance.WRONG_RECIPIENT
     # Two at once from one address would spend the same coins: a sweep of them takes what the other's fee needs.
-    others = [other for other in outgoing.not_mined(tx, record.network, record.sender) if other.id != record.id]
-    return Clearance.WAIT if others else Clearance.GO
+    others = [other for other in outgoing.signed(tx, record.network, record.sender) if other.id != record.id]
+    is_first = all(other.receipt_hash is not None and other.method != record.method for other in others)
+    return Clearance.GO if is_first else Clearance.WAIT
 
 
 def _shortfall(tx: Tx, item: ItemRecord) -> Clearance | None:
-    """What a reorganisation did to the deposits that an item collects; None: they are all final."""
-    collected = deposits.of_sweep_item(tx, item.id)
-    if sum(record.units for record in collected if record.stage is Stage.SETTLED) == item.units:
+    """What a reorganisation did to the deposits that an item collects; None: they are all final, and there."""
+    collected, units_by_deposit = deposits.of_sweep_item(tx, item.id), sweeps.shares_of_item(tx, item.id)
+    settled = [record for record in collected if record.stage is Stage.SETTLED]
+    for record in settled:
+        others = [share for share in sweeps.shares_of_deposit(tx, record.id) if share.item_id != item.id]
+        if record.units - collected_units(others) < units_by_deposit[record.id]:
+            return Clearance.COLLECTED
+    if sum(units_by_deposit[record.id] for record in settled) == item.units:
         return None
     is_coming_back = any(record.stage not in {Stage.SETTLED, Stage.ORPHANED} for record in collected)
     return Clearance.WAIT if is_coming_back else Clearance.MONEY_GONE
@@ -161,7 +168,8 @@ def note_wait(tx: Tx, outgoing_id: str, reason: str) -> None:
 def committed_units(tx: Tx, catalogue: Catalogue, network: str, sender: str) -> int:
     """How many native coins the sender's transactions may still take that are signed and not mined (I14)."""
     native = catalogue.native(network).method
-    newest = [(record, outgoing.versions(tx, record.id)[-1]) for record in outgoing.not_mined(tx, network, sender)]
+    not_mined = [record for record in outgoing.signed(tx, network, sender) if record.receipt_hash is None]
+    newest = [(record, outgoing.versions(tx, record.id)[-1]) for record in not_mined]
     return sum(v.fee_limit + (v.value_units if record.method == native else 0) for record, v in newest)
 
 

@@ -7,7 +7,7 @@ from paynode.domain import outgoing as outgoing_machine
 from paynode.domain import sweep as machine
 from paynode.domain.events import EventType
 from paynode.domain.sweep import ItemState, State
-from paynode.operations import views
+from paynode.operations import collecting, views
 from paynode.operations.announcing import announce
 from paynode.operations.arrivals import Touched
 from paynode.operations.catalogue import Catalogue
@@ -62,9 +62,10 @@ def set_item(tx: Tx, catalogue: Catalogue, item: ItemRecord, state: ItemState, t
     sweeps.save_item(tx, replace(item, state=state))
     if state is ItemState.FAILED:
         _abandon_plans(tx, item, now)
-    for record in deposits.of_sweep_item(tx, item.id):
-        states = sweeps.item_states_of_deposit(tx, record.id)
-        deposits.set_sweep(tx, record, machine.deposit_sweep_by_items(states), None)
+    concerned = [collecting.judge_deposit(tx, record) for record in deposits.of_sweep_item(tx, item.id)]
+    if state is ItemState.COMPLETED:
+        concerned += collecting.settle_pair(tx, item.network, item.address, item.method)
+    for record in concerned:
         if record.invoice_id is not None:
             touched.add(record.invoice_id)
     sweep = sweeps.by_id(tx, item.sweep_id)

@@ -28,7 +28,7 @@ from paynode.operations.pricing import rate_for
 from paynode.operations.sweep_items import tell_sweep
 from paynode.store import bells, chain, deposits, invoices, outgoing, stores, sweeps, watches
 from paynode.store.database import Tx
-from paynode.store.deposits import DepositRecord
+from paynode.store.deposits import WaitingDeposit
 from paynode.store.ids import new_id
 from paynode.store.records import Units
 from paynode.store.sweeps import ItemRecord, SweepRecord, TreasuryRecord
@@ -43,11 +43,11 @@ class Pile:
     store_id: str
     address: str
     method: str
-    deposits: tuple[DepositRecord, ...]
+    deposits: tuple[WaitingDeposit, ...]
 
     @property
     def units(self) -> int:
-        return sum(record.units for record in self.deposits)
+        return sum(each.units for each in self.deposits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +61,18 @@ class Prices:
 
 def piles(tx: Tx, network: str) -> list[Pile]:
     """Everything on the network that no sweep has taken, oldest first."""
-    grouped: dict[tuple[str, str, str], list[DepositRecord]] = {}
-    for record in deposits.waiting_for_sweep(tx, network):
-        grouped.setdefault((record.store_id, record.method, record.address), []).append(record)
+    grouped: dict[tuple[str, str, str], list[WaitingDeposit]] = {}
+    for each in deposits.waiting_for_sweep(tx, network):
+        record = each.deposit
+        grouped.setdefault((record.store_id, record.method, record.address), []).append(each)
     return [Pile(store, address, method, tuple(found)) for (store, method, address), found in grouped.items()]
 
 
 def note_waits(tx: Tx, found: Iterable[Pile], wait: Wait) -> None:
     """Say of each deposit why it is not collected now."""
     for pile in found:
-        for record in pile.deposits:
-            deposits.set_sweep(tx, record, record.sweep_state, wait)
+        for each in pile.deposits:
+            deposits.set_sweep(tx, each.deposit, each.deposit.sweep_state, wait)
 
 
 def treasury_of(tx: Tx, catalogue: Catalogue, network: str, store_id: str) -> TreasuryRecord | None:
@@ -163,10 +164,11 @@ def _queue(
     sweeps.add(tx, record)
     for pile in found:
         item = ItemRecord(0, record.id, network, pile.address, method, Units(pile.units), ItemState.QUEUED)
-        sweeps.add_item(tx, item, [deposit.id for deposit in pile.deposits])
-        for deposit in pile.deposits:
-            deposits.set_sweep(tx, deposit, deposit_sweep(ItemState.QUEUED), None)
-    for invoice_id in sorted({d.invoice_id for pile in found for d in pile.deposits if d.invoice_id is not None}):
+        sweeps.add_item(tx, item, {each.deposit.id: each.units for each in pile.deposits})
+        for each in pile.deposits:
+            deposits.set_sweep(tx, each.deposit, deposit_sweep(ItemState.QUEUED), None)
+    concerned = {each.deposit.invoice_id for pile in found for each in pile.deposits}
+    for invoice_id in sorted(each for each in concerned if each is not None):
         judge_again(tx, catalogue, invoice_id, now)
     tell_sweep(tx, catalogue, EventType.SWEEP_QUEUED, record, now)
     tx.ring(bells.OUTGOING)

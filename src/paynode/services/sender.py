@@ -134,6 +134,9 @@ class Lane:
             case Clearance.MONEY_GONE:
                 self._fail(record, "deposit_reversed")
                 return
+            case Clearance.COLLECTED:
+                self._fail(record, "already_collected")
+                return
             case Clearance.GO:
                 pass
         try:

@@ -1,5 +1,6 @@
 """Deposits: transfers to our addresses as merchants see them."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -110,24 +111,56 @@ def is_any_deepening(tx: Tx, network: str) -> bool:
     return tx.row(sql, (network,)) is not None
 
 
-def waiting_for_sweep(tx: Tx, network: str) -> list[DepositRecord]:
-    """Final deposits of a network that no sweep has taken, oldest first."""
-    found = tx.rows(
-        f"select {DEPOSIT.sql} from deposits where network = ? and stage = 'settled' "
-        "and sweep_state <> 'swept' and sweep_state in ('unswept', 'failed') order by id",
-        (network,),
-    )
-    return [DEPOSIT.decode(row) for row in found]
+@dataclass(frozen=True, slots=True)
+class WaitingDeposit:
+    """A final deposit that no sweep has taken, or not all of it."""
+
+    deposit: DepositRecord
+    units: int  # what is left of it
+
+
+_WAITING = "d.stage = 'settled' and d.sweep_state <> 'swept' and d.sweep_state in ('unswept', 'failed')"
+_TAKEN = (  # by items that ended well
+    "select d.id, s.units from deposits d join sweep_deposits s on s.deposit_id = d.id "
+    f"join sweep_items i on i.id = s.item_id where {_WAITING} and i.state = 'completed'"
+)
+
+
+def waiting_for_sweep(tx: Tx, network: str) -> list[WaitingDeposit]:
+    """What of a network no sweep has taken, oldest first."""
+    taken = Counter[str]()
+    for deposit_id, units in tx.rows(f"{_TAKEN} and d.network = ?", (network,)):
+        taken[deposit_id] += int(units)
+    sql = f"select {DEPOSIT.of('d')} from deposits d where {_WAITING} and d.network = ? order by d.id"
+    found = [DEPOSIT.decode(row) for row in tx.rows(sql, (network,))]
+    return [WaitingDeposit(record, record.units - taken[record.id]) for record in found]
 
 
 def waiting_units(tx: Tx, network: str, address: str, method: str) -> int:
     """What lies on a pair in final deposits that no sweep has taken."""
+    pair, values = "d.network = ? and d.address = ? and d.method = ?", (network, address, method)
+    arrived = tx.rows(f"select d.units from deposits d where {_WAITING} and {pair}", values)
+    taken = tx.rows(f"{_TAKEN} and {pair}", values)
+    return sum(int(units) for (units,) in arrived) - sum(int(units) for _, units in taken)
+
+
+def final_of_pair(tx: Tx, network: str, address: str, method: str) -> list[PlacedDeposit]:
+    """Every final deposit of a pair that is not collected, in the order of the chain."""
     found = tx.rows(
-        "select units from deposits where network = ? and address = ? and method = ? and stage = 'settled' "
-        "and sweep_state <> 'swept' and sweep_state in ('unswept', 'failed')",
+        f"{_JOINED} where d.network = ? and d.address = ? and d.method = ? and d.stage = 'settled' "
+        "and d.sweep_state <> 'swept' order by r.block_number, r.id",
         (network, address, method),
     )
-    return sum(int(units) for (units,) in found)
+    return _placed(found)
+
+
+def placed_of_sweep_item(tx: Tx, item_id: int) -> list[PlacedDeposit]:
+    """The deposits that an item collects, those that the chain took back included, in the order of the chain."""
+    found = tx.rows(
+        f"{_JOINED} join sweep_deposits s on s.deposit_id = d.id where s.item_id = ? order by r.block_number, r.id",
+        (item_id,),
+    )
+    return _placed(found)
 
 
 def of_sweep_item(tx: Tx, item_id: int) -> list[DepositRecord]:
@@ -139,9 +172,12 @@ def of_sweep_item(tx: Tx, item_id: int) -> list[DepositRecord]:
     return [DEPOSIT.decode(row) for row in found]
 
 
-def set_sweep(tx: Tx, record: DepositRecord, state: DepositSweep, wait: Wait | None) -> None:
-    if (record.sweep_state, record.sweep_wait) != (state, wait):
-        save(tx, replace(record, sweep_state=state, sweep_wait=wait))
+def set_sweep(tx: Tx, record: DepositRecord, state: DepositSweep, wait: Wait | None) -> DepositRecord:
+    """Save where the collection of a deposit stands; returns the deposit as it is then."""
+    changed = replace(record, sweep_state=state, sweep_wait=wait)
+    if changed != record:
+        save(tx, changed)
+    return changed
 
 
 def listed(

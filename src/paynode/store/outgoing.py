@@ -96,11 +96,11 @@ def under_way(tx: Tx, network: str) -> list[OutgoingRecord]:
     return [OUTGOING.decode(row) for row in found]
 
 
-def not_mined(tx: Tx, network: str, sender: str) -> list[OutgoingRecord]:
-    """The sender's transactions that are signed and in no block that we know, oldest first."""
+def signed(tx: Tx, network: str, sender: str) -> list[OutgoingRecord]:
+    """The sender's transactions that are signed and not final, oldest first."""
     found = tx.rows(
         f"select {OUTGOING.sql} from outgoing where network = ? and sender = ? "
-        "and state in ('planned', 'signed', 'broadcast') and state <> 'planned' and receipt_hash is null order by id",
+        "and state in ('planned', 'signed', 'broadcast') and state <> 'planned' order by id",
         (network, sender),
     )
     return [OUTGOING.decode(row) for row in found]

@@ -1,10 +1,10 @@
 """Sweeps, their items, and the treasuries they may pay."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from paynode.domain.sweep import ItemState, State
+from paynode.domain.sweep import ItemState, Share, State
 from paynode.store.database import Tx, Value
 from paynode.store.pages import Page, select_page
 from paynode.store.records import Columns, Units
@@ -96,11 +96,12 @@ def item_count(tx: Tx, sweep_id: str) -> int:
     return int(row[0])
 
 
-def add_item(tx: Tx, record: ItemRecord, deposit_ids: Sequence[str]) -> None:
-    """Store an item; its `id` is given by the store."""
+def add_item(tx: Tx, record: ItemRecord, units_by_deposit: Mapping[str, int]) -> None:
+    """Store an item with what it takes of each deposit; its `id` is given by the store."""
     values = ITEM.encode(record) | {"id": None}
     item_id = tx.insert(ITEM.insert("sweep_items"), values)
-    tx.run_many("insert into sweep_deposits (item_id, deposit_id) values (?, ?)", [(item_id, d) for d in deposit_ids])
+    for deposit_id, units in units_by_deposit.items():
+        set_share(tx, item_id, deposit_id, units)
 
 
 def save_item(tx: Tx, record: ItemRecord) -> None:
@@ -114,20 +115,49 @@ def items(tx: Tx, sweep_id: str) -> list[ItemRecord]:
     ]
 
 
-def item_states_of_deposit(tx: Tx, deposit_id: str) -> list[ItemState]:
-    """The states of the items that collect a deposit or tried to, oldest first."""
+def completed_items(tx: Tx, network: str, address: str, method: str) -> list[ItemRecord]:
+    """The items of a pair that ended well, oldest first."""
     found = tx.rows(
-        "select i.state from sweep_deposits s join sweep_items i on i.id = s.item_id where s.deposit_id = ? "
-        "order by i.id",
+        f"select {ITEM.sql} from sweep_items where network = ? and address = ? and method = ? "
+        "and state = 'completed' order by id",
+        (network, address, method),
+    )
+    return [ITEM.decode(row) for row in found]
+
+
+def shares_of_deposit(tx: Tx, deposit_id: str) -> list[Share]:
+    """What each item takes of a deposit, or tried to, oldest first."""
+    found = tx.rows(
+        "select i.id, i.state, s.units from sweep_deposits s join sweep_items i on i.id = s.item_id "
+        "where s.deposit_id = ? order by i.id",
         (deposit_id,),
     )
-    return [ItemState(state) for (state,) in found]
+    return [Share(item_id, ItemState(state), int(units)) for item_id, state, units in found]
+
+
+def shares_of_item(tx: Tx, item_id: int) -> dict[str, int]:
+    """What an item takes, by deposit."""
+    found = tx.rows("select deposit_id, units from sweep_deposits where item_id = ?", (item_id,))
+    return {deposit_id: int(units) for deposit_id, units in found}
+
+
+def set_share(tx: Tx, item_id: int, deposit_id: str, units: int) -> None:
+    """Let an item take so much of a deposit; 0: nothing."""
+    if units:
+        tx.run(
+            "insert into sweep_deposits (item_id, deposit_id, units) values (?, ?, ?) "
+            "on conflict do update set units = excluded.units",
+            (item_id, deposit_id, str(units)),
+        )
+    else:
+        tx.run("delete from sweep_deposits where item_id = ? and deposit_id = ?", (item_id, deposit_id))
 
 
 def take_over(tx: Tx, deposit_id: str, replaced_id: str) -> None:
     """Let whatever collects one deposit collect another in its stead."""
     tx.run(
-        "insert into sweep_deposits (item_id, deposit_id) select item_id, ? from sweep_deposits where deposit_id = ?",
+        "insert into sweep_deposits (item_id, deposit_id, units) "
+        "select item_id, ?, units from sweep_deposits where deposit_id = ?",
         (deposit_id, replaced_id),
     )
 
@@ -159,10 +189,14 @@ def item_of_outgoing(tx: Tx, outgoing_id: str) -> ItemRecord | None:
 
 
 def failed_counts(tx: Tx, network: str, since: datetime) -> dict[tuple[str, str], int]:
-    """How often collecting from (address, method) has failed in the sweeps planned since a moment."""
+    """How often collecting from (address, method) has failed in the sweeps planned since a moment.
+
+    What a reorganisation undid did not fail by itself.
+    """
     found = tx.rows(
         "select i.address, i.method, count(*) from sweeps s join sweep_items i on i.sweep_id = s.id "
-        "where s.network = ? and s.created_at >= ? and i.state = 'failed' group by i.address, i.method",
+        "where s.network = ? and s.created_at >= ? and i.state = 'failed' "
+        "and i.reason not in ('deposit_reversed', 'already_collected') group by i.address, i.method",
         (network, to_ms(since)),
     )
     return {(address, method): count for address, method, count in found}
