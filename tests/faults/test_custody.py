@@ -151,6 +151,7 @@ async def test_deposits_wait_for_gas_and_once_it_is_there_a_frozen_address_fails
             assert {reason.partition(":")[0] for reason in await failures(shop)} == {"would_revert"}
             nonce = await lab.rpc("eth_getTransactionCount", address(frozen), "latest")
             assert nonce == "0x0", "nothing was signed"
+            assert await units_on_chain(lab, None, address(frozen)) == 0, "nothing was lent"
             (coins,) = [held for held in (await shop.get("/v1/balances"))["data"] if held["method"] == "eth_eth"]
             assert 0 < int(coins["gas_units"]) < COIN
             held = sum(int(coins[f"{account}_units"]) for account in ("gas", "deposits", "fees"))

@@ -275,6 +275,29 @@ async def test_a_collection_that_would_revert_fails_and_is_tried_again_a_few_tim
     """A frozen address: the simulation of its transfer fails, and fails, until a person has to look."""
     invoice_id = await paid(node)
     network = node.chains["alpha"]
+
+    async def frozen(wanted: Outgoing) -> None:
+        raise WouldRevert("blacklisted")
+
+    monkeypatch.setattr(network, "dry_run", frozen)
+    await node.turn(20)
+    assert [(item.state, item.reason) for item in node.items()] == [
+        ("failed", "would_revert: blacklisted")
+    ] * ATTEMPTS_MAX
+    assert [sweep.state for sweep in node.sweeps()] == ["failed"] * ATTEMPTS_MAX
+    assert waits(node, invoice_id) == ("failed", "failed_before")
+    assert node.invoice(invoice_id).record.sweep_state == "failed"
+    assert node.outgoing() == [], "nothing is lent to an address that it cannot leave"
+    monkeypatch.undo()
+    node.clock.advance(timedelta(days=1))
+    await node.turn(12)
+    assert waits(node, invoice_id) == ("swept", None)
+    node.check_settled()
+
+
+async def test_an_address_frozen_after_the_loan_fails_too(node: SimNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    invoice_id = await paid(node)
+    network = node.chains["alpha"]
     prepare = network.prepare
 
     async def frozen(wanted: Outgoing, nonce: int) -> PlannedTx:
@@ -284,12 +307,7 @@ async def test_a_collection_that_would_revert_fails_and_is_tried_again_a_few_tim
 
     monkeypatch.setattr(network, "prepare", frozen)
     await node.turn(20)
-    assert [(item.state, item.reason) for item in node.items()] == [
-        ("failed", "would_revert: blacklisted")
-    ] * ATTEMPTS_MAX
-    assert [sweep.state for sweep in node.sweeps()] == ["failed"] * ATTEMPTS_MAX
     assert waits(node, invoice_id) == ("failed", "failed_before")
-    assert node.invoice(invoice_id).record.sweep_state == "failed"
     assert [record.purpose for record in node.outgoing()].count("top_up") == 1
 
 

@@ -125,6 +125,14 @@ class Chain(Protocol):
         """How many transactions of `sender` are deep enough to be final."""
         ...
 
+    async def dry_run(self, wanted: Outgoing) -> None:
+        """Run a token's transfer without sending it; its sender needs no coins for a fee.
+
+        Raises:
+            WouldRevert: it fails.
+        """
+        ...
+
     async def prepare(self, wanted: Outgoing, nonce: int) -> PlannedTx:
         """A transaction for `wanted` at current fees.
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from fractions import Fraction
 
 from paynode.domain import deposit as machine
-from paynode.domain.chain import confirmations, time_judged
+from paynode.domain.chain import Pair, confirmations, time_judged
 from paynode.domain.deposit import Stage
 from paynode.domain.errors import RateUnavailable
 from paynode.domain.events import EventType
@@ -116,6 +116,7 @@ def became_final(tx: Tx, catalogue: Catalogue, row: RowRecord) -> bool:
 
 def age(tx: Tx, catalogue: Catalogue, network: str, head_number: int, touched: Touched, now: datetime) -> None:
     """Judge the stage of every deposit of the network that is not final."""
+    settled: set[Pair] = set()
     for placed in deposits.unfinished(tx, network):
         record = placed.deposit
         facts = machine.Facts(
@@ -138,9 +139,11 @@ def age(tx: Tx, catalogue: Catalogue, network: str, head_number: int, touched: T
         if record.invoice_id is not None:
             touched.add(record.invoice_id, *([EventType.INVOICE_DEPOSIT_CONFIRMED] if is_newly_final else []))
         if is_newly_final:
-            for each in collecting.settle_pair(tx, record.network, record.address, record.method):
-                if each.invoice_id is not None:
-                    touched.add(each.invoice_id)
+            settled.add(Pair(record.address, record.method))
+    for pair in sorted(settled):
+        for collected in collecting.settle_pair(tx, network, pair.address, pair.method):
+            if collected.invoice_id is not None:
+                touched.add(collected.invoice_id)
 
 
 def tell_deposit(

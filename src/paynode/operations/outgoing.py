@@ -81,6 +81,11 @@ def plan_top_up(tx: Tx, catalogue: Catalogue, work: Work, units: int, now: datet
     _set(tx, catalogue, replace(work.item, top_up_id=record.id), ItemState.FUNDING, now)
 
 
+def fail_item(tx: Tx, catalogue: Catalogue, work: Work, reason: str, now: datetime) -> None:
+    """Give up an item that no transfer was planned for."""
+    _set(tx, catalogue, replace(work.item, reason=reason), ItemState.FAILED, now)
+
+
 def plan_transfer(tx: Tx, work: Work, now: datetime) -> OutgoingRecord:
     """Plan the transfer of the item's units to the treasury; again for the same item it is the same plan."""
     item = work.item

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fractions import Fraction
 
+import structlog
+
 from paynode.config import CustodyMode
 from paynode.domain.chain import Pair
 from paynode.domain.errors import RateUnavailable
@@ -32,6 +34,8 @@ from paynode.store.deposits import WaitingDeposit
 from paynode.store.ids import new_id
 from paynode.store.records import Units
 from paynode.store.sweeps import ItemRecord, SweepRecord, TreasuryRecord
+
+log = structlog.get_logger()
 
 ITEMS_MAX = 100  # of one sweep; more are the next sweep's
 
@@ -71,6 +75,8 @@ def piles(tx: Tx, network: str) -> list[Pile]:
 def note_waits(tx: Tx, found: Iterable[Pile], wait: Wait) -> None:
     """Say of each deposit why it is not collected now."""
     for pile in found:
+        if wait is Wait.FAILED_BEFORE and any(each.deposit.sweep_wait is not wait for each in pile.deposits):
+            log.error("sweep_parked", address=pile.address, method=pile.method, units=pile.units)
         for each in pile.deposits:
             deposits.set_sweep(tx, each.deposit, each.deposit.sweep_state, wait)
 

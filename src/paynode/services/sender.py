@@ -108,7 +108,7 @@ class Lane:
             await self._look_after(record)
 
     async def _plan(self, work: Work) -> None:
-        """Plan the item's transfer, or first the coins that its fee needs."""
+        """Plan the item's transfer, or first the coins for its fee: nothing is lent where it cannot leave."""
         if not work.is_native:
             asset = self._catalogue.assets[work.item.method]
             native = self._catalogue.native(work.item.network)
@@ -118,6 +118,14 @@ class Lane:
             if there < booked:  # from before a loan that the scanner has seen: lending again would be for nothing
                 raise Unavailable(f"{there} units of {native.method} on {work.item.address}, and {booked} were seen")
             if there < fees.transfer_cost:
+                wanted = Outgoing(work.item.address, work.sweep.treasury, asset, work.item.units, empties_sender=False)
+                try:
+                    await self._network.dry_run(wanted)
+                except WouldRevert as revert:
+                    reason = f"would_revert: {revert}"
+                    self._database.write(operations.fail_item, self._catalogue, work, reason, self._clock())
+                    log.warning("item_failed", network=work.item.network, item=work.item.id, reason=reason)
+                    return
                 lent = fees.transfer_cost * TOP_UP_MARGIN - there
                 self._database.write(operations.plan_top_up, self._catalogue, work, lent, self._clock())
                 return

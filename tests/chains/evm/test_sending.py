@@ -113,6 +113,17 @@ async def test_a_frozen_address_would_revert_and_nothing_is_signed() -> None:
             await s.chain.prepare(wanted, 0)
 
 
+async def test_whether_a_token_can_leave_is_known_before_its_address_has_any_coins() -> None:
+    async with scene() as s:
+        await s.lab.transfer(s.tether, OURS, 500)
+        wanted = Outgoing(OURS, s.lab.accounts[9], s.assets[1], 500, False)
+        assert await s.chain.balance_units(native(s), OURS) == 0
+        await s.chain.dry_run(wanted)
+        await s.lab.invoke(s.tether, "setBlackListed", OURS, True)
+        with pytest.raises(WouldRevert):
+            await s.chain.dry_run(wanted)
+
+
 async def test_a_transfer_that_returns_false_is_taken_for_the_failure_it_is() -> None:
     async with scene() as s:
         false = await s.lab.deploy("FalseTopUp")

@@ -166,6 +166,9 @@ class EvmChain:
     async def fees(self, asset: Asset, sender: str, recipient: str) -> Fees:
         return await self._sending.fees(asset, sender, recipient)
 
+    async def dry_run(self, wanted: Outgoing) -> None:
+        await self._sending.dry_run(wanted)
+
     async def prepare(self, wanted: Outgoing, nonce: int) -> PlannedTx:
         return await self._sending.prepare(wanted, nonce)
 

@@ -89,6 +89,11 @@ class Sending:
         reserve = await self._l1_fee(provider, NATIVE_TX_BYTES if asset.contract is None else TOKEN_TX_BYTES)
         return Fees(market.soon, gas * market.patient + reserve)
 
+    async def dry_run(self, wanted: Outgoing) -> None:
+        assert wanted.asset.contract is not None, "coins just move"
+        data = call_transfer(wanted.recipient, wanted.units)
+        await self._simulate(self._pool.first, wanted.sender, wanted.asset.contract, data)
+
     async def prepare(self, wanted: Outgoing, nonce: int) -> PlannedTx:
         provider = self._pool.first
         market = await self._market(provider)
@@ -225,7 +230,10 @@ class Sending:
         return gas
 
     async def _simulate(self, provider: Provider, sender: str, contract: str, data: str) -> None:
-        """Run a token transfer without sending it. No return value is fine (Tether), false is not (A1)."""
+        """Run a token transfer without sending it. No return value is fine (Tether), false is not (A1).
+
+        Without a gas price in the call nobody asks whether the sender could pay for it.
+        """
         try:
             answer: str = await provider.call(
                 "eth_call", [{"from": sender, "to": contract, "data": data}, "latest"], Bytes

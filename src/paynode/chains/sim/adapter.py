@@ -90,13 +90,14 @@ class SimChain:
         )
         return world.nonce(sender) - young
 
+    async def dry_run(self, wanted: Outgoing) -> None:
+        _require_units(await self._reached(), wanted, wanted.units)
+
     async def prepare(self, wanted: Outgoing, nonce: int) -> PlannedTx:
         world = await self._reached()
         planned = wallet.plan(wanted, nonce, world.fee_units)
         is_native = wanted.asset.method == world.native
-        needed = planned.value_units + (planned.fee_limit_units if is_native else 0)
-        if (held := world.units(wanted.sender, wanted.asset.method)) < needed:
-            raise WouldRevert(f"{wanted.sender} holds {held} units, and {needed} are needed")
+        _require_units(world, wanted, planned.value_units + (planned.fee_limit_units if is_native else 0))
         return planned
 
     async def bump(self, planned: PlannedTx) -> PlannedTx:
@@ -124,3 +125,9 @@ class SimChain:
         if self._world.outage:
             raise Unavailable(OUTAGE)
         return self._world
+
+
+def _require_units(world: World, wanted: Outgoing, needed: int) -> None:
+    """Raises `WouldRevert` if the sender holds less than `needed`."""
+    if (held := world.units(wanted.sender, wanted.asset.method)) < needed:
+        raise WouldRevert(f"{wanted.sender} holds {held} units, and {needed} are needed")
