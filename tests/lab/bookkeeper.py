@@ -5,8 +5,11 @@ from dataclasses import dataclass, field, replace
 
 from paynode.domain.chain import (
     INFERRED,
+    UNANSWERED,
     BlockRef,
     Books,
+    Claim,
+    ClaimAnswer,
     Dispute,
     Observation,
     OwnTx,
@@ -35,6 +38,8 @@ class Bookkeeper:
     receipts: dict[str, Receipt] = field(default_factory=dict)
     reversed_ids: list[int] = field(default_factory=list)  # rows that went void after they were confirmed
     hold: str | None = None
+    claims: list[Claim] = field(default_factory=list)  # looked into at every tick until they are answered for good
+    answers: dict[Claim, ClaimAnswer] = field(default_factory=dict)
 
     def watch(self, address: str, methods: Iterable[str], *, depth: int = 3, floor: int | None = None) -> None:
         """Begin to watch, as provisioning does: with the cursor as floor."""
@@ -56,6 +61,7 @@ class Bookkeeper:
             own_addresses=frozenset(self.own_addresses),
             own_nonces=dict(self.own_nonces),
             horizon=self.horizon,
+            claims=tuple(self.claims),
         )
 
     def apply(self, seen: Observation) -> None:
@@ -98,6 +104,9 @@ class Bookkeeper:
             assert not self.checkpoints or self.checkpoints[0].number < seen.checkpoint.number, "the cursor only grows"
             self.checkpoints.insert(0, seen.checkpoint)
         self.hold = seen.hold
+        assert seen.claims.keys() == set(self.claims), "every claim is answered"
+        self.answers |= seen.claims
+        self.claims = [claim for claim in self.claims if seen.claims[claim] in UNANSWERED]
 
     def confirmed(self, address: str, method: str) -> list[Row]:
         return [row for row in self.standing if row.pair == Pair(address, method) and row.confirmed]

@@ -115,6 +115,27 @@ class Dispute:
     reason: str  # for people: what was looked for and not found
 
 
+class Claim(NamedTuple):
+    """Somebody says that this transaction paid that address of ours."""
+
+    address: str
+    tx_hash: str
+
+
+class ClaimAnswer(StrEnum):
+    """What a network's chain says to a claim."""
+
+    BOOKED = "booked"  # what it brought to the address is in rows: new ones, or older ones
+    INCLUDED = "included"  # it is in the books within a sum whose single transactions are no longer known
+    UNKNOWN = "unknown"  # there is no such transaction in a block of this chain, as far as we are told
+    FAILED = "failed"  # it is in a block, and moved nothing
+    ELSEWHERE = "elsewhere"  # it brings nothing that we list to the address
+    UNSETTLED = "unsettled"  # it does not fit the balance as it is now: something else must be explained first
+
+
+UNANSWERED = frozenset({ClaimAnswer.UNKNOWN, ClaimAnswer.UNSETTLED})  # worth asking again
+
+
 @dataclass(frozen=True, slots=True)
 class OwnTx:
     """A transaction of ours that is signed and has no final receipt yet: any of its versions may be mined."""
@@ -151,6 +172,7 @@ class Books:
         default_factory=dict
     )  # by sender: how many of its transactions we hold final receipts of
     horizon: int = 64  # how deep a reorganisation we follow; below it the network stops
+    claims: Sequence[Claim] = ()  # to look into now
 
     @property
     def cursor(self) -> BlockRef | None:
@@ -180,6 +202,7 @@ class Observation:
     )  # all that are open now; a pair not here is not disputed
     receipts: tuple[Receipt, ...] = ()  # of every OwnTx that has one now, final or not
     final_receipts: frozenset[str] = frozenset()  # OwnTx ids whose receipt is at depth and checked
+    claims: Mapping[Claim, ClaimAnswer] = field(default_factory=dict)  # the answer to each
     hold: str | None = (
         None  # the view is doubtful: nothing may expire, be paid or be sent on it; the reason, for people
     )

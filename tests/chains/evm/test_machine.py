@@ -15,7 +15,7 @@ from tests.lab.bookkeeper import Bookkeeper
 from paynode.chains.evm.tick import Memory, Tick
 from paynode.chains.evm.watchlist import Watchlist
 from paynode.chains.jsonrpc import ProviderFailed
-from paynode.domain.chain import OwnTx, Pair, Row, RowKind, RowSource
+from paynode.domain.chain import Claim, OwnTx, Pair, Row, RowKind, RowSource
 from paynode.domain.money import Asset
 
 DEPTH = 4
@@ -119,6 +119,14 @@ class Shop(RuleBasedStateMachine):
         self.sweeps += 1
         self.keeper.own.append(OwnTx(f"sweep{self.sweeps}", address, nonce, (payment.hash,)))
         self.waiting.append(payment)
+
+    @rule(address=ours, data=st.data())
+    def claims_that_a_transaction_paid(self, address: str, data: st.DataObject) -> None:
+        """Any transaction that ever was, one that waits or was taken back too, is claimed for any address."""
+        known = [payment for block in self.chain.blocks + self.chain.orphans for payment in block.payments]
+        if known + self.waiting:
+            payment = data.draw(st.sampled_from(known + self.waiting))
+            self.keeper.claims.append(Claim(address, payment.hash))
 
     @rule(lies=lies)
     def looks_through_a_liar(self, lies: set[str]) -> None:

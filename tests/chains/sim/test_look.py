@@ -1,9 +1,11 @@
+from dataclasses import replace
+
 import pytest
 from tests.chains.sim.scene import COIN, DEPTH, ETHER, GAS, KEYS, METHODS, SECOND_SHOP, SHOP, TREASURY, USDT, Scene
 
 from paynode.chains.base import DeepReorg
 from paynode.chains.sim.keys import CUSTOMER
-from paynode.domain.chain import Pair, RowKind, RowSource
+from paynode.domain.chain import Claim, ClaimAnswer, Pair, RowKind, RowSource
 
 FEE = 21_000 * 10**9
 
@@ -170,3 +172,19 @@ async def test_addresses_that_are_not_ours_are_no_rows(scene):
     scene.world.fund(TREASURY, USDT.method, 7)
     assert TREASURY not in KEYS
     assert (await scene.tick()).rows == ()
+
+
+async def test_a_claim_finds_a_payment_below_the_floor_once(scene):
+    paid = scene.world.pay(SHOP, USDT.method, 5)
+    failed = scene.world.pay(SHOP, USDT.method, 6, reverts=True)
+    scene.world.mine(2)
+    scene.books.watches[:] = [replace(watch, floor=2) for watch in scene.books.watches]
+    assert (await scene.tick()).rows == ()
+    claims = [Claim(SHOP, paid), Claim(SHOP, failed), Claim(SECOND_SHOP, paid), Claim(SHOP, "0x" + "ab" * 32)]
+    answers = [ClaimAnswer.BOOKED, ClaimAnswer.FAILED, ClaimAnswer.ELSEWHERE, ClaimAnswer.UNKNOWN]
+    for fresh in (1, 0):
+        scene.books.claims = list(claims)
+        seen = await scene.tick()
+        assert [seen.claims[claim] for claim in claims] == answers
+        assert len(seen.rows) == fresh
+    assert scene.books.disputes == {}

@@ -1,7 +1,7 @@
 """EVM networks: Ethereum, its rollups and its look-alikes.
 
 adapter   the Chain: ticks with failover, and the way out
-tick      one tick, rule by rule; sight, tokens, natives, drift, own, verify are its I/O
+tick      one tick, rule by rule; sight, tokens, natives, drift, own, claims, verify are its I/O
 fork, explain, search, codec, watchlist    the deciding part, pure
 look, reads, wire                          what providers are asked and answer
 sending, refusals                          fees, building, signing, broadcasting

@@ -14,6 +14,7 @@ is raised, and the tick never was.
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
+from paynode.chains.evm.claims import find_claimed
 from paynode.chains.evm.drift import Drift, settle_falls
 from paynode.chains.evm.explain import (
     cancelled_drift,
@@ -70,12 +71,15 @@ class Tick:
 
         mined, in_flight_addresses = await self._own(sight, standing)
         rows = unbooked((row for one in mined for row in one.rows(sight)), standing)
+        claimed = await find_claimed(sight, self.second, [*standing, *rows], in_flight_addresses)
+        rows += claimed.rows
         rows += await self._tokens(sight, [*standing, *rows])
         natives = await self._natives(sight, fork, [*standing, *rows], in_flight_addresses)
         rows += natives.rows
 
         cancelled = cancelled_drift(sight.balances, standing, rows)
         kept = [row for row in standing if row not in natives.dropped and row not in cancelled]
+        rows = claimed.settle(sight, kept, rows)
         drift = await self._settle_falls(sight, kept, rows, mined)
         rows += drift.rows
         kept = [replace(row, credit=drift.credits.get(row.id or 0, row.credit)) for row in kept]
@@ -106,6 +110,7 @@ class Tick:
             disputes=disputes,
             receipts=tuple(one.as_receipt() for one in mined),
             final_receipts=frozenset(verdict.final) if self.hold is None else frozenset(),
+            claims=claimed.answers,
             hold=self.hold,
         )
 

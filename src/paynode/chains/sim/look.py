@@ -13,6 +13,8 @@ from paynode.chains.sim.shapes import Block, Mined, Move
 from paynode.chains.sim.world import World
 from paynode.domain.chain import (
     Books,
+    Claim,
+    ClaimAnswer,
     Dispute,
     Observation,
     Pair,
@@ -47,6 +49,8 @@ class _Look:
         standing = [row for row in self.books.rows if row not in gone]
         floors = self._floors(fork_number)
         rows = self._new_rows(standing, floors)
+        claimed, answers = self._claimed([*standing, *rows])
+        rows += claimed
         disputes = self._disputes([*standing, *rows])
         receipts = tuple(self._receipts())
         return Observation(
@@ -64,6 +68,7 @@ class _Look:
             disputes=disputes,
             receipts=receipts,
             final_receipts=frozenset(each.id for each in receipts if self._depth(each.block.number) >= self.own_depth),
+            claims=answers,
         )
 
     def _fork_number(self, gone: Iterable[Row]) -> int | None:
@@ -102,6 +107,29 @@ class _Look:
             for row in self._rows_of(block, mined)
             if row.pair in floors and block.number > floors[row.pair] and row.key not in keys
         )
+
+    def _claimed(self, booked: Iterable[Row]) -> tuple[tuple[Row, ...], dict[Claim, ClaimAnswer]]:
+        """What claimed transactions brought that is in no row yet, at whatever height; and the answer to each claim."""
+        if not self.books.claims:
+            return (), {}
+        rows = {row.key: row for row in booked}
+        known = set(rows)
+        answers: dict[Claim, ClaimAnswer] = {}
+        for claim in self.books.claims:
+            if (found := self.world.find(claim.tx_hash)) is None:
+                answers[claim] = ClaimAnswer.UNKNOWN
+            elif not found[1].succeeded:
+                answers[claim] = ClaimAnswer.FAILED
+            else:
+                brought = [row for row in self._rows_of(*found) if self._is_brought(row, claim.address)]
+                rows |= {row.key: row for row in brought if row.key not in known}
+                answers[claim] = ClaimAnswer.BOOKED if brought else ClaimAnswer.ELSEWHERE
+        return tuple(row for key, row in rows.items() if key not in known), answers
+
+    def _is_brought(self, row: Row, address: str) -> bool:
+        """Whether `row` is money from outside for that address, in a coin that is watched on it."""
+        is_watched = address in self.watches and row.method in self.watches[address].methods
+        return is_watched and row.kind is RowKind.IN and row.address == address and not row.own
 
     def _is_ours(self, mined: Mined) -> bool:
         return mined.tx.sender in self.watches or any(move.recipient in self.watches for move in mined.tx.moves)
