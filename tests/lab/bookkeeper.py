@@ -41,10 +41,12 @@ class Bookkeeper:
     claims: list[Claim] = field(default_factory=list)  # looked into at every tick until they are answered for good
     answers: dict[Claim, ClaimAnswer] = field(default_factory=dict)
 
-    def watch(self, address: str, methods: Iterable[str], *, depth: int = 3, floor: int | None = None) -> None:
+    def watch(
+        self, address: str, methods: Iterable[str], *, depth: int = 3, floor: int | None = None, dust_units: int = 0
+    ) -> None:
         """Begin to watch, as provisioning does: with the cursor as floor."""
         cursor = self.checkpoints[0].number if self.checkpoints else 0
-        self.watches.append(Watch(address, cursor if floor is None else floor, depth, tuple(methods)))
+        self.watches.append(Watch(address, cursor if floor is None else floor, depth, tuple(methods), dust_units))
 
     @property
     def standing(self) -> list[Row]:

@@ -15,7 +15,7 @@ from paynode.domain.quote import Rate
 from paynode.domain.signing import Secret
 from paynode.operations.audit import audit
 from paynode.operations.observations import apply_observation, load_books
-from paynode.store import outbox, rates
+from paynode.store import invoices, outbox, rates
 from paynode.store.database import Tx
 from paynode.store.ids import new_id
 from paynode.store.outbox import EndpointRecord
@@ -354,3 +354,12 @@ async def test_rates_do_not_change_what_is_booked(node: SimNode) -> None:
     node.database.write(rates.add, Rate("usdt", "USD", Decimal(2), node.clock(), "test"))
     await node.mine(2)
     assert node.deposits(invoice_id)[0].worth == 10
+
+
+async def test_dust_is_a_thousandth_of_what_an_invoice_asks_for_in_coins(node: SimNode) -> None:
+    asking, other = node.create("10", methods=["alpha_sim"]), node.create("10", methods=["alpha_usdt"])
+    (quote,) = node.database.read(invoices.quotes, asking)["alpha_sim"]
+    books, _ = await observed(node)
+    dust = {watch.address: watch.dust_units for watch in books.watches}
+    assert dust[node.address(asking)] == quote.units // 1000 > 0
+    assert dust[node.address(other)] == 0

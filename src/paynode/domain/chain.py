@@ -44,8 +44,8 @@ class RowSource(StrEnum):
 
     LOG = "log"  # a Transfer log of the listed contract
     TX = "tx"  # a successful plain transaction's value
-    INTERNAL = "internal"  # a balance step in one block that no transaction explains: coins a contract sent
-    UNPLACED = "unplaced"  # a balance rise whose block can no longer be found
+    INTERNAL = "internal"  # a balance step in one block that no plain transaction explains: coins a contract sent
+    UNPLACED = "unplaced"  # a balance rise whose block can no longer be found, or is not worth it
     RECEIPT = "receipt"  # the receipt of one of our own transactions
     DRIFT = "drift"  # a balance change that nothing explains, agreed on by two providers
 
@@ -102,6 +102,7 @@ class Watch:
     floor: int  # no search for its money starts above this height
     depth: int  # confirmations that its rows need
     methods: tuple[str, ...]  # the assets watched on it
+    dust_units: int = 0  # native coins: a rise below it is booked, but not worth searching for its block
 
 
 @dataclass(frozen=True, slots=True)

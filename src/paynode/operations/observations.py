@@ -19,6 +19,8 @@ from paynode.store import bells, chain, chain_rows, invoices, ledger, outgoing, 
 from paynode.store.chain_rows import RowRecord
 from paynode.store.database import Tx
 
+DUST_SHARE = 1000  # less than this part of what is due is not worth a search: no payer means it as a payment
+
 
 def load_books(tx: Tx, catalogue: Catalogue, network: str, now: datetime) -> Books:
     """What one tick of `network` needs to know."""
@@ -30,6 +32,8 @@ def load_books(tx: Tx, catalogue: Catalogue, network: str, now: datetime) -> Boo
         horizon_number=0 if cursor is None else cursor.number - horizon,
     )
     methods = catalogue.methods_of(network)
+    invoice_ids = [record.invoice_id for record in open_watches if record.invoice_id is not None]
+    due_by_invoice = invoices.smallest_due(tx, invoice_ids, catalogue.native(network).method)
     under_way = [record for record in outgoing.under_way(tx, network) if record.nonce is not None]
     own = [
         OwnTx(record.id, record.sender, record.nonce, tuple(v.tx_hash for v in outgoing.versions(tx, record.id)))
@@ -39,7 +43,10 @@ def load_books(tx: Tx, catalogue: Catalogue, network: str, now: datetime) -> Boo
     own_addresses = frozenset(stores.gas_addresses(tx, catalogue.family(network))) | {w.address for w in open_watches}
     return Books(
         checkpoints=chain.checkpoints(tx, network),
-        watches=[watches.as_watch(record, methods) for record in open_watches],
+        watches=[
+            watches.as_watch(record, methods, due_by_invoice.get(record.invoice_id or "", 0) // DUST_SHARE)
+            for record in open_watches
+        ],
         rows=[record.as_row() for record in chain_rows.standing_rows(tx, network, [w.address for w in open_watches])],
         disputes=watches.disputes(tx, network),
         floors=watches.floors(tx, network),

@@ -126,6 +126,18 @@ def quotes(tx: Tx, invoice_id: str) -> dict[str, list[Quote]]:
     return found
 
 
+def smallest_due(tx: Tx, invoice_ids: Sequence[str], method: str) -> dict[str, int]:
+    """What each of these invoices asks for in `method`, by its smallest quote; those that have none are left out."""
+    due: dict[str, int] = {}
+    for invoice_id, units in tx.rows(
+        "select q.invoice_id, q.units from json_each(?) i cross join quotes q on q.invoice_id = i.value "
+        "and q.method = ?",
+        (json.dumps(invoice_ids), method),
+    ):
+        due[invoice_id] = min(int(units), due.get(invoice_id, int(units)))
+    return due
+
+
 def addresses(tx: Tx, invoice_id: str) -> dict[str, AddressRecord]:
     """The invoice's addresses by family."""
     found = [

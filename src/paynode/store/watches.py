@@ -64,8 +64,8 @@ def is_awaiting(tx: Tx, name: str, now: datetime) -> bool:
     return row is not None
 
 
-def as_watch(record: WatchRecord, methods: tuple[str, ...]) -> Watch:
-    return Watch(record.address, record.floor, record.depth, methods)
+def as_watch(record: WatchRecord, methods: tuple[str, ...], dust_units: int) -> Watch:
+    return Watch(record.address, record.floor, record.depth, methods, dust_units)
 
 
 def floors(tx: Tx, name: str) -> dict[Pair, int]:

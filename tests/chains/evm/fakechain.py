@@ -10,8 +10,10 @@ from hashlib import sha256
 
 from paynode.chains.evm.look import Header, Look
 from paynode.chains.evm.reads import Pruned
+from paynode.chains.evm.traces import InnerTransfer, TraceMethod
 from paynode.chains.evm.wire import Block, FullBlock, Log, Tx, TxReceipt
 from paynode.chains.jsonrpc import ProviderFailed
+from paynode.domain.chain import BlockRef
 
 TRANSFER = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"
 SECONDS_PER_BLOCK = 12
@@ -201,6 +203,16 @@ class FakeReads:
             timestamp=header.timestamp,
             transactions=[wire_tx(payment, block) for payment in block.payments],
         )
+
+    async def inner_transfers(self, block: BlockRef, method: TraceMethod) -> list[InnerTransfer]:
+        self._work("traces")
+        (found,) = (each for each in self.chain.blocks if each.hash == block.hash)
+        return [
+            InnerTransfer(payment.hash, payment.to.lower(), to.lower(), units)
+            for payment in found.payments
+            if payment.succeeded
+            for to, units in payment.inside
+        ]
 
     async def txs(self, hashes: Sequence[str]) -> dict[str, Tx]:
         found = self._mined()

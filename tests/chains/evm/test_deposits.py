@@ -88,24 +88,6 @@ async def test_a_payment_that_is_undone_inside_its_transaction_brings_nothing() 
         assert not seen.disputes
 
 
-async def test_a_failed_transaction_of_the_same_value_beside_an_internal_payment_is_not_taken_for_it() -> None:
-    async with scene() as s:
-        payer = await s.lab.deploy("Payer")
-        (a,) = await s.shop()
-        await s.lab.rpc("evm_setAutomine", False)
-        await s.lab.set_code(a, "0x60006000fd")  # refuses plain payments; a contract's selfdestruct does not ask
-        failing = await s.lab.send_native(a, 11, is_waiting=False, gas=100_000)
-        paying = await s.lab.invoke(payer, "payBySelfdestruct", a, value=11, is_waiting=False)
-        await s.lab.mine()
-        failed, paid = await s.lab.receipt(failing), await s.lab.receipt(paying)
-        assert (failed["status"], paid["status"]) == ("0x0", "0x1")
-        assert failed["blockHash"] == paid["blockHash"]
-        seen = await s.tick()
-        assert [(row.source, row.units, row.block.hash, row.tx_hash) for row in seen.rows] == [
-            (RowSource.INTERNAL, 11, paid["blockHash"], "")
-        ]
-
-
 async def test_a_batch_credits_every_recipient_and_one_address_twice() -> None:
     async with scene() as s:
         a, b, c = await s.shop(3)

@@ -26,7 +26,7 @@ OURS = [to_checksum_address(f"0x{0xA0000000000000000000000000000000000000 + n:04
 PAYER = to_checksum_address("0x" + "55" * 20)
 TREASURY = to_checksum_address("0x" + "99" * 20)
 LIES = [
-    "no head", "no look", "no hashes", "no blocks", "no balances", "no logs", "no nonces",
+    "no head", "no look", "no hashes", "no blocks", "no balances", "no logs", "no nonces", "no traces",
     "empty logs", "empty receipts", "old head", "stale state", "stale look", "pruned", "capped", "old fork logs",
 ]  # fmt: skip
 
@@ -194,7 +194,8 @@ class Shop(RuleBasedStateMachine):
         if row.source in {RowSource.UNPLACED, RowSource.DRIFT}:
             return True  # their sum is checked by the next invariant
         if row.source is RowSource.INTERNAL:
-            return row.units == sum(u for p in block.payments if p.succeeded for to, u in p.inside if to == row.address)
+            paid = [p for p in block.payments if p.succeeded and row.tx_hash in {"", p.hash}]
+            return row.units == sum(units for p in paid for to, units in p.inside if to == row.address)
         payment = next(payment for payment in block.payments if payment.hash == row.tx_hash)
         if row.method == NATIVE and row.kind is RowKind.OUT:
             return payment.sender == row.address and row.units == payment.value + payment.fee

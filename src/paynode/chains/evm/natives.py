@@ -1,19 +1,21 @@
-"""Rule 7: the blocks in which native coins arrived. I/O around `search.Climb` and `explain.explain_step`.
+"""Rule 7: the blocks in which native coins arrived. I/O around `search.Climb` and `explain`.
 
-Inferred rows that are not confirmed are dropped and inferred anew, never added
-to. Either every step of a rise is found and they sum to it, or nothing of the
-pair is stored. Only where the state is pruned does a sum become `unplaced`.
+Either every step of a rise is found and they sum to it, or nothing of the pair is stored. Balances decide how much
+came and where; a trace, where a provider offers one, only names the transactions that brought it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from paynode.chains.evm.explain import Inconsistent, expected_units, explain_step, is_replaceable
-from paynode.chains.evm.reads import Pruned, Reads
-from paynode.chains.evm.search import Climb, agreed_checkpoint, readable_heights, start_heights
+from paynode.chains.evm.explain import Inconsistent, explain_step
+from paynode.chains.evm.names import as_before, is_nameless, name_rows, read_transfers
+from paynode.chains.evm.reads import Reads
+from paynode.chains.evm.rises import Rise, Starter
+from paynode.chains.evm.search import Step
 from paynode.chains.evm.sight import Sight
+from paynode.chains.evm.thrift import NativeMemory
 from paynode.chains.evm.wire import FullBlock, TxReceipt
-from paynode.domain.chain import BlockRef, Pair, Row, RowKind, RowSource
+from paynode.domain.chain import Pair, Row, RowKind, RowSource
 
 
 @dataclass(slots=True)
@@ -24,124 +26,54 @@ class Natives:
     dropped: list[Row] = field(default_factory=list)  # what `rows` replaces
 
 
-@dataclass(slots=True)
-class _Rise:
-    """One pair's rise, on its way to be placed."""
-
-    pair: Pair
-    proven: list[Row]
-    replaceable: list[Row]
-    climb: Climb
-    unplaced: Row | None = None
-
-
 async def find_natives(
-    sight: Sight, source: Reads, pairs: Iterable[Pair], booked: Sequence[Row], canonical_below: int
+    sight: Sight,
+    source: Reads,
+    pairs: Iterable[Pair],
+    booked: Sequence[Row],
+    canonical_below: int,
+    memory: NativeMemory,
 ) -> Natives:
     """The rows that explain native `pairs`, as far as `source` can place them; a fall explains nothing.
 
     `canonical_below` is the height up to which checkpoints are known to be on the head's chain.
     """
-    rises = [
-        rise
-        for pair in sorted(pairs)
-        if (rise := await _begin(sight, source, pair, booked, canonical_below)) is not None
-    ]
-    await _climb(sight, source, rises)
-    steps_by_pair = {rise.pair: rise.climb.steps() for rise in rises}
-    heights = {height for steps in steps_by_pair.values() for height, _ in steps or ()}
-    blocks = await _blocks(sight, heights)
+    memory.keep_recent(sight.head)
+    starter = Starter(sight, source, booked, canonical_below, memory)
+    rises = [rise for pair in sorted(pairs) if (rise := await starter.begin(pair)) is not None]
+    await _climb(sight, source, rises, memory)
+    steps_by_pair = {rise.pair: steps for rise in rises if (steps := rise.climb.steps()) is not None}
+    placed = {step.high for steps in steps_by_pair.values() for step in steps if step.is_placed}
+    blocks = await _blocks(sight, placed)
     receipts = await _receipts(sight, blocks, {pair.address.lower() for pair in steps_by_pair})
-    found = Natives()
+    rows_by_pair: dict[Pair, list[Row]] = {}
     for rise in rises:
-        steps = steps_by_pair[rise.pair]
-        if steps is None:
-            continue
-        rows = [rise.unplaced] if rise.unplaced is not None else []
         try:
-            for height, units in steps:
-                rows += explain_step(rise.pair, units, blocks[height], receipts, rise.proven, sight.watchlist)
+            rows_by_pair[rise.pair] = await _rows(sight, rise, steps_by_pair.get(rise.pair), blocks, receipts)
         except Inconsistent:
             continue
-        _replace(found, rise.replaceable, rows)
+    nameless = {row.block.number for rows in rows_by_pair.values() for row in rows if is_nameless(row)}
+    transfers = await read_transfers(sight, source, [blocks[height] for height in sorted(nameless)], memory)
+    found = Natives()
+    for rise in rises:
+        if (rows := rows_by_pair.get(rise.pair)) is not None:
+            _replace(found, rise, name_rows(rows, rise.proven, blocks, transfers), booked)
     return found
 
 
-def _replace(found: Natives, replaceable: Sequence[Row], rows: Sequence[Row]) -> None:
-    """Drop what is inferred differently now; what is inferred again as it was stays."""
-    known = {(row.key, row.units) for row in replaceable}
-    again = {(row.key, row.units) for row in rows}
-    found.rows += [row for row in rows if (row.key, row.units) not in known]
-    found.dropped += [row for row in replaceable if (row.key, row.units) not in again]
-
-
-async def _begin(sight: Sight, source: Reads, pair: Pair, booked: Sequence[Row], canonical_below: int) -> _Rise | None:
-    """Where the bisect of `pair` starts, or None: it has fallen, or at no height does it equal the books."""
-    replaceable = [row for row in booked if row.pair == pair and is_replaceable(row)]
-    proven = [row for row in booked if row.pair == pair and not is_replaceable(row)]
-    head = sight.head.number
-    at_head = sight.balances[pair]
-    assert at_head is not None, "a native balance is always known"
-    rise = at_head - expected_units(proven, pair)
-    if rise < 0:
-        return None
-    floor = sight.books.floor(sight.watchlist.watch_by_address[pair.address], pair.method)
-    floor = min(floor, head)
-    agreed = agreed_checkpoint(sight.books, pair, replaceable, canonical_below)
-
-    async def residual(height: int) -> int:
-        (units,) = await source.balances([(pair.address, height)], head)
-        return units - expected_units(proven, pair, height)
-
-    try:
-        for height in start_heights(agreed.number if agreed else floor, head, floor):
-            if await residual(height) == 0:
-                return _Rise(pair, proven, replaceable, Climb({height: 0, head: rise}))
-        return None
-    except Pruned:
-        pass
-    for height in readable_heights(head, floor):
-        try:
-            lowest = rise if height == head else await residual(height)
-        except Pruned:
-            continue
-        if lowest < 0:
-            return None
-        # What was unplaced before, below all that can be read, stays: dropping it would only make it younger.
-        kept = [row for row in replaceable if row.source is RowSource.UNPLACED and row.block.number <= height]
-        if sum(row.units for row in kept) > lowest:
-            kept = []
-        kept_units = sum(row.units for row in kept)
-        rest = lowest - kept_units
-        loose = [row for row in replaceable if row not in kept]
-        result = _Rise(pair, proven + kept, loose, Climb({height: rest, head: rise - kept_units}))
-        if rest:
-            result.unplaced = await _unplaced(sight, pair, rest, height, agreed, loose)
-        return result
-    return None
-
-
-async def _unplaced(
-    sight: Sight, pair: Pair, units: int, height: int, agreed: BlockRef | None, replaced: Sequence[Row]
-) -> Row:
-    """`units` that arrived at or below `height`, after the last checkpoint at which the pair equalled the books."""
-    await sight.learn_hashes([height])
-    hash_ = sight.hashes[height]
-    block = (await sight.ancestors([(height, hash_)]))[hash_]
-    bounds = [row.earliest_at for row in replaced if row.earliest_at is not None]
-    if agreed is not None:
-        bounds.append(agreed.at)
-    return Row(
-        RowKind.IN, RowSource.UNPLACED, pair.address, pair.method, units, block, earliest_at=min(bounds, default=None)
-    )
-
-
-async def _climb(sight: Sight, source: Reads, rises: Sequence[_Rise]) -> None:
-    """Read balances, for all pairs together, until every step is between two neighbouring blocks."""
-    while asks := [(rise, height) for rise in rises for height in rise.climb.wanted()]:
+async def _climb(sight: Sight, source: Reads, rises: Sequence[Rise], memory: NativeMemory) -> None:
+    """Read balances, for all pairs together, until every step is between two neighbouring blocks, or costs too much."""
+    while True:
+        for rise in rises:
+            wanted = rise.climb.wanted()
+            if wanted and not memory.may_read(rise.pair, sight.head, len(wanted)):
+                rise.climb.is_given_up = True
+        asks = [(rise, height) for rise in rises for height in rise.climb.wanted()]
+        if not asks:
+            return
         balances = await source.balances([(rise.pair.address, height) for rise, height in asks], sight.head.number)
         for (rise, height), units in zip(asks, balances, strict=True):
-            rise.climb.residual_by_height[height] = units - expected_units(rise.proven, rise.pair, height)
+            rise.learn(height, units)
 
 
 async def _blocks(sight: Sight, heights: set[int]) -> dict[int, FullBlock]:
@@ -152,7 +84,7 @@ async def _blocks(sight: Sight, heights: set[int]) -> dict[int, FullBlock]:
     return blocks
 
 
-async def _receipts(sight: Sight, blocks: dict[int, FullBlock], addresses_lower: set[str]) -> dict[str, TxReceipt]:
+async def _receipts(sight: Sight, blocks: Mapping[int, FullBlock], addresses_lower: set[str]) -> dict[str, TxReceipt]:
     """The receipts of all transactions in `blocks` to one of the addresses."""
     hashes = sorted(
         tx.hash.lower()
@@ -161,3 +93,57 @@ async def _receipts(sight: Sight, blocks: dict[int, FullBlock], addresses_lower:
         if (tx.to or "").lower() in addresses_lower and int(tx.value, 16)
     )
     return await sight.reads.receipts(hashes)
+
+
+async def _rows(
+    sight: Sight,
+    rise: Rise,
+    steps: Sequence[Step] | None,
+    blocks: Mapping[int, FullBlock],
+    receipts: Mapping[str, TxReceipt],
+) -> list[Row]:
+    """The rows of a whole rise: what was not searched, what is in known blocks, and what lies between two heights.
+
+    Raises:
+        Inconsistent: the reads contradict each other.
+    """
+    if steps is None:
+        raise Inconsistent("the balance falls on its way to a rise")
+    rows = list(rise.unplaced)
+    for step in steps:
+        if step.is_placed:
+            found = explain_step(rise.pair, step.units, blocks[step.high], receipts, rise.proven, sight.watchlist)
+            rows += [each for row in found for each in as_before(row, rise.replaceable)]
+        else:
+            rows.append(await _between(sight, rise.pair, step))
+    return rows
+
+
+async def _between(sight: Sight, pair: Pair, step: Step) -> Row:
+    await sight.learn_hashes([step.low, step.high])
+    low, high = sight.hashes[step.low], sight.hashes[step.high]
+    blocks = await sight.ancestors([(step.low, low), (step.high, high)])
+    return Row(
+        RowKind.IN,
+        RowSource.UNPLACED,
+        pair.address,
+        pair.method,
+        step.units,
+        blocks[high],
+        earliest_at=blocks[low].at,
+    )
+
+
+def _replace(found: Natives, rise: Rise, rows: Sequence[Row], booked: Sequence[Row]) -> None:
+    """Drop what is inferred differently now; what is inferred again as it was stays.
+
+    A row whose key stands already, and is not replaced, cannot be stored beside it: then nothing is.
+    """
+    known = {(row.key, row.units) for row in rise.replaceable}
+    again = {(row.key, row.units) for row in rows}
+    fresh = [row for row in rows if (row.key, row.units) not in known]
+    dropped = [row for row in rise.replaceable if (row.key, row.units) not in again]
+    standing = {row.key for row in booked if row not in dropped}
+    if not any(row.key in standing for row in fresh):
+        found.rows += fresh
+        found.dropped += dropped

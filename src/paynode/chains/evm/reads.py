@@ -10,9 +10,11 @@ from typing import Any
 
 from paynode.chains.evm.codec import call_balance_of, log_filter
 from paynode.chains.evm.look import Header, Look, Looker
+from paynode.chains.evm.traces import FlatTrace, InnerTransfer, NestedTrace, TraceMethod, of_flat, of_nested
 from paynode.chains.evm.wire import Block, Bytes, FullBlock, Log, Quantity, Tx, TxReceipt
 from paynode.chains.jsonrpc import Garbled, RpcError, TooMuch
 from paynode.chains.rpc import Provider
+from paynode.domain.chain import BlockRef
 
 TOPICS_MAX = 1000  # geth, bor and bsc cap a topic list
 HASHES_PER_LOOK_MAX = 256
@@ -99,6 +101,18 @@ class Reads:
         block: FullBlock = await self._ask("eth_getBlockByHash", [hash_, True], FullBlock)
         self._check(block.header.hash == hash_, "eth_getBlockByHash")
         return block
+
+    async def inner_transfers(self, block: BlockRef, method: TraceMethod) -> list[InnerTransfer]:
+        """The native coins that moved inside the transactions of `block`, as `method` tells it."""
+        match method:
+            case TraceMethod.FLAT:
+                flat: list[FlatTrace] | None = await self._ask(method, [hex(block.number)], list[FlatTrace] | None)
+                self._check(all(trace.block_hash.lower() == block.hash for trace in flat or ()), method)
+                return of_flat(flat or ())
+            case TraceMethod.NESTED:
+                params = [block.hash, {"tracer": "callTracer"}]
+                nested: list[NestedTrace] | None = await self._ask(method, params, list[NestedTrace] | None)
+                return of_nested(nested or ())
 
     async def txs(self, hashes: Sequence[str]) -> dict[str, Tx]:
         """Those transactions that the provider knows, by hash."""

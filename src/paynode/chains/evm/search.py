@@ -7,6 +7,7 @@ read, so that a test can feed them any chain, true or lying.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import NamedTuple
 
 from paynode.domain.chain import BlockRef, Books, Pair, Row
 
@@ -24,6 +25,18 @@ def windows(high: int, first_low: int, floor: int) -> Iterator[tuple[int, int]]:
         high, low = low, max(low - width, floor)
 
 
+class Step(NamedTuple):
+    """A rise by `units` in the blocks (low, high]: in one block, if the search came to its end."""
+
+    low: int
+    high: int
+    units: int
+
+    @property
+    def is_placed(self) -> bool:
+        return self.high - self.low == 1
+
+
 @dataclass(slots=True)
 class Climb:
     """The bisect of one pair: finds the blocks in which a residual rises.
@@ -34,24 +47,25 @@ class Climb:
     """
 
     residual_by_height: dict[int, int] = field(default_factory=dict)
+    is_given_up: bool = False  # what is not found yet stays a span
 
     def wanted(self) -> list[int]:
         """The heights to read next; none: every step is found."""
         return [
             (low + high) // 2
             for low, high in pairwise(sorted(self.residual_by_height))
-            if high - low > 1 and self.residual_by_height[low] != self.residual_by_height[high]
+            if not self.is_given_up and high - low > 1 and self.residual_by_height[low] != self.residual_by_height[high]
         ]
 
-    def steps(self) -> list[tuple[int, int]] | None:
-        """(height, units) of every rise, oldest first; None if it falls somewhere: the reads contradict each other."""
+    def steps(self) -> list[Step] | None:
+        """Every rise, oldest first; None if it falls somewhere: the reads contradict each other."""
         found = []
         for low, high in pairwise(sorted(self.residual_by_height)):
             units = self.residual_by_height[high] - self.residual_by_height[low]
             if units < 0:
                 return None
             if units:
-                found.append((high, units))
+                found.append(Step(low, high, units))
         return found
 
 

@@ -29,6 +29,7 @@ from paynode.chains.evm.natives import Natives, find_natives
 from paynode.chains.evm.own import Mined, find_own, in_flight
 from paynode.chains.evm.reads import Reads
 from paynode.chains.evm.sight import Sight
+from paynode.chains.evm.thrift import NativeMemory
 from paynode.chains.evm.tokens import LogMemory, find_tokens
 from paynode.chains.evm.verify import Verdict, verify
 from paynode.chains.evm.watchlist import Watchlist
@@ -45,6 +46,7 @@ class Memory:
     """What a network remembers from tick to tick. Losing it costs calls and patience, never money."""
 
     logs: LogMemory = field(default_factory=LogMemory)
+    natives: NativeMemory = field(default_factory=NativeMemory)
     mined: dict[str, Mined] = field(default_factory=dict)  # by OwnTx.id
     waiting_since: dict[str, int] = field(default_factory=dict)  # by address with something in flight: the first head
     suspected_at: dict[int, int] = field(default_factory=dict)  # by id of a confirmed row that seems gone: the head
@@ -218,7 +220,7 @@ class Tick:
         if not pairs:
             return Natives()
         canonical_below = sight.head.number if fork.fork_number is None else fork.fork_number
-        return await find_natives(sight, self.primary, pairs, booked, canonical_below)
+        return await find_natives(sight, self.primary, pairs, booked, canonical_below, self.memory.natives)
 
     async def _settle_falls(self, sight: Sight, kept: list[Row], fresh: list[Row], mined: list[Mined]) -> Drift:
         """The end of rule 8, for falls old enough; alone, it takes twice as long and the same balance twice."""

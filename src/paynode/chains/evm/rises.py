@@ -1,0 +1,155 @@
+"""Rule 7, its first half: from where a native pair's rise is searched, and what is not searched at all. I/O.
+
+A search starts at a height where the balance is what the books say, which is read and not assumed. Rows that are
+right there stand as they are; where they are not, those that were inferred and are not confirmed are inferred anew.
+What cannot or need not be placed in a block is `unplaced`: its sum is exact, its time an interval.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from paynode.chains.evm.explain import expected_units, is_replaceable
+from paynode.chains.evm.reads import Pruned, Reads
+from paynode.chains.evm.search import Climb, agreed_checkpoint, readable_heights, start_heights
+from paynode.chains.evm.sight import Sight
+from paynode.chains.evm.thrift import NativeMemory
+from paynode.domain.chain import BlockRef, Pair, Row, RowKind, RowSource
+
+
+class Thrifty(Exception):
+    """The address has been searched enough for an hour."""
+
+
+@dataclass(slots=True)
+class Rise:
+    """One pair's rise, on its way to be placed."""
+
+    pair: Pair
+    proven: Sequence[Row]  # what the search builds on
+    replaceable: Sequence[Row]  # what its result replaces
+    climb: Climb = field(default_factory=Climb)
+    unplaced: tuple[Row, ...] = ()  # what is not searched
+
+    def learn(self, height: int, units: int) -> int:
+        """Take the balance at `height` into the climb; returns how much more it is than the books say."""
+        residual = units - expected_units(self.proven, self.pair, height)
+        self.climb.residual_by_height[height] = residual
+        return residual
+
+
+@dataclass(slots=True)
+class Starter:
+    """Finds where searches start, with one provider's states."""
+
+    sight: Sight
+    source: Reads
+    booked: Sequence[Row]
+    canonical_below: int  # up to here checkpoints are known to be on the head's chain
+    memory: NativeMemory
+
+    async def begin(self, pair: Pair) -> Rise | None:
+        """What is to be searched for `pair`, or None: it has fallen, or at no height does it equal the books."""
+        rows = [row for row in self.booked if row.pair == pair]
+        agreed = agreed_checkpoint(self.sight.books, pair, (), self.canonical_below)
+        rest = self._at_head(pair) - expected_units(rows, pair)
+        if 0 < rest < self.sight.watchlist.watch_by_address[pair.address].dust_units:
+            return self._unsearched(pair, rest, rows, agreed)
+        try:
+            return await self._upon_all(pair, rows, rest, agreed) or await self._upon_proven(pair, rows)
+        except Thrifty:
+            return self._unsearched(pair, rest, rows, agreed) if rest > 0 else None
+
+    async def _upon_all(self, pair: Pair, rows: Sequence[Row], rest: int, agreed: BlockRef | None) -> Rise | None:
+        """The search above the newest checkpoint, if all rows are below it and right there."""
+        is_below = agreed is not None and all(row.block.number <= agreed.number for row in rows if is_replaceable(row))
+        if agreed is None or not is_below or rest <= 0 or not any(is_replaceable(row) for row in rows):
+            return None
+        rise = self._rise(pair, rows, ())
+        try:
+            return rise if await self._read(rise, agreed.number) == 0 else None
+        except Pruned:
+            return None
+
+    async def _upon_proven(self, pair: Pair, rows: Sequence[Row]) -> Rise | None:
+        """The search that infers anew what is not confirmed."""
+        replaceable = [row for row in rows if is_replaceable(row)]
+        rise = self._rise(pair, [row for row in rows if row not in replaceable], replaceable)
+        head = self.sight.head.number
+        if rise.climb.residual_by_height[head] < 0:
+            return None
+        floor = min(self.sight.books.floor(self.sight.watchlist.watch_by_address[pair.address], pair.method), head)
+        agreed = agreed_checkpoint(self.sight.books, pair, replaceable, self.canonical_below)
+        try:
+            for height in start_heights(agreed.number if agreed else floor, head, floor):
+                if await self._read(rise, height) == 0:
+                    return rise
+            return None
+        except Pruned:
+            return await self._above_pruned(rise, floor, agreed)
+
+    async def _above_pruned(self, rise: Rise, floor: int, agreed: BlockRef | None) -> Rise | None:
+        """The search of what can still be read; what lies below it is `unplaced`."""
+        pair, head = rise.pair, self.sight.head.number
+        for height in readable_heights(head, floor):
+            search = self._rise(pair, rise.proven, rise.replaceable)
+            try:
+                below = await self._read(search, height) if height != head else search.climb.residual_by_height[head]
+            except Pruned:
+                continue
+            if below < 0:
+                return None
+            # What was unplaced before, below all that can be read, stays: dropping it would only make it younger.
+            kept = [row for row in rise.replaceable if row.source is RowSource.UNPLACED and row.block.number < height]
+            if sum(row.units for row in kept) > below:
+                kept = []
+            loose = [row for row in rise.replaceable if row not in kept]
+            found = self._rise(pair, [*rise.proven, *kept], loose)
+            found.climb.residual_by_height[height] = rest = below - sum(row.units for row in kept)
+            if rest:
+                await self.sight.learn_hashes([height])
+                hash_ = self.sight.hashes[height]
+                block = (await self.sight.ancestors([(height, hash_)]))[hash_]
+                found.unplaced = (unplaced(pair, rest, block, loose, agreed),)
+            return found
+        return None
+
+    def _unsearched(self, pair: Pair, rest: int, rows: Sequence[Row], agreed: BlockRef | None) -> Rise:
+        """`rest`, which arrived since the last checkpoint, without any reading.
+
+        Dust grows in one row while that is dust itself. A row of this very head grows in any case: it has its key.
+        """
+        head, dust_units = self.sight.head, self.sight.watchlist.watch_by_address[pair.address].dust_units
+        grown: list[Row] = []
+        for row in rows:
+            is_unplaced = row.source is RowSource.UNPLACED and is_replaceable(row)
+            if is_unplaced and (row.block.hash == head.hash or rest + row.units < dust_units):
+                grown.append(row)
+                rest += row.units
+        return Rise(pair, (), grown, unplaced=(unplaced(pair, rest, head, grown, agreed),))
+
+    def _rise(self, pair: Pair, proven: Sequence[Row], replaceable: Sequence[Row]) -> Rise:
+        rise = Rise(pair, proven, replaceable)
+        rise.learn(self.sight.head.number, self._at_head(pair))
+        return rise
+
+    def _at_head(self, pair: Pair) -> int:
+        units = self.sight.balances[pair]
+        assert units is not None, "a native balance is always known"
+        return units
+
+    async def _read(self, rise: Rise, height: int) -> int:
+        if not self.memory.may_read(rise.pair, self.sight.head):
+            raise Thrifty
+        (units,) = await self.source.balances([(rise.pair.address, height)], self.sight.head.number)
+        return rise.learn(height, units)
+
+
+def unplaced(pair: Pair, units: int, block: BlockRef, replaced: Iterable[Row], agreed: BlockRef | None) -> Row:
+    """`units` that arrived at or below `block`, after `agreed` and the earliest moments of what it replaces.
+
+    Its interval is open below where one of those is not known.
+    """
+    known = [row.earliest_at for row in replaced if row.source is RowSource.UNPLACED]
+    bounds = [at for at in (*known, agreed.at if agreed else None) if at is not None]
+    earliest_at = None if None in known else min(bounds, default=None)
+    return Row(RowKind.IN, RowSource.UNPLACED, pair.address, pair.method, units, block, earliest_at=earliest_at)

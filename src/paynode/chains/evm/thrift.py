@@ -1,0 +1,38 @@
+"""What the search for native coins may cost, so that one wei a minute cannot starve everybody else. Pure.
+
+The one rule: what is saved is precision, never money. An address that has used up its hour still has every unit
+booked, `unplaced`; no other address notices. Time is the chain's.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from paynode.chains.evm.traces import TraceMethod
+from paynode.domain.chain import BlockRef, Pair
+
+READS_PER_HOUR_MAX = 300  # of one address: thirty payments a few blocks apart, or twenty after a long outage
+HOUR = timedelta(hours=1)
+
+
+@dataclass(slots=True)
+class NativeMemory:
+    """What the search remembers from tick to tick. Losing it costs calls, nothing more."""
+
+    reads: dict[Pair, list[tuple[datetime, int]]] = field(default_factory=dict)  # of the last hour: when, how many
+    refused: dict[tuple[str, TraceMethod], datetime] = field(default_factory=dict)  # by provider: when it did
+
+    def may_read(self, pair: Pair, head: BlockRef, count: int = 1) -> bool:
+        """Whether `count` more balances of `pair` may be read now; if so, they are counted."""
+        recent = [(at, reads) for at, reads in self.reads.get(pair, ()) if at > head.at - HOUR]
+        is_within = sum(reads for _, reads in recent) + count <= READS_PER_HOUR_MAX
+        self.reads[pair] = [*recent, (head.at, count)] if is_within else recent
+        return is_within
+
+    def keep_recent(self, head: BlockRef) -> None:
+        """Forget the pairs that were not searched within the hour."""
+        self.reads = {pair: reads for pair, reads in self.reads.items() if reads and reads[-1][0] > head.at - HOUR}
+
+    def may_ask(self, provider: str, method: TraceMethod, head: BlockRef) -> bool:
+        """Whether the provider may be asked for a trace: not within an hour of its refusal."""
+        at = self.refused.get((provider, method))
+        return at is None or at <= head.at - HOUR
