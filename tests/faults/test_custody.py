@@ -81,6 +81,7 @@ async def test_from_an_extended_public_key_alone_everything_works_but_sending(tm
             await lab.set_balance(address(invoice), COIN)
             await lab.rpc("anvil_impersonateAccount", address(invoice))
             await lab.transfer(usdt, TREASURY, 20 * USDT, sender=address(invoice))
+            await shop.until_invoice(invoice, status="paid", sweep_state="swept")
             again = await shop.invoice("5", "eth_usdt")
             await lab.transfer(usdt, address(again), 5 * USDT)
             await shop.until_invoice(again, status="paid")

@@ -1,10 +1,11 @@
 """Money that goes without us, and transfers that bring less than they say: booked as it is, loudly."""
 
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from tests.lab.simnode import SimNode
+from tests.lab.simnode import ETHER, SimNode
 
 from paynode.config import CustodyMode
 from paynode.domain.chain import Observation, Row, RowKind, RowSource
@@ -12,6 +13,7 @@ from paynode.domain.ledger import Account
 from paynode.operations.observations import apply_observation, load_books
 
 USDT = "alpha_usdt"
+UNITS = 10_000_000
 
 
 @pytest.fixture
@@ -91,17 +93,114 @@ async def test_tokens_that_a_stranger_takes_are_booked_as_lost(node: SimNode) ->
 
 async def test_what_the_merchant_collects_by_hand_is_no_loss_to_a_node_that_only_watches(tmp_path: Path) -> None:
     node = SimNode(tmp_path)
-    custody = replace(node.catalogue.config.custody, mode=CustodyMode.WATCH)
-    node.catalogue = replace(node.catalogue, config=replace(node.catalogue.config, custody=custody))
+    under_watch(node)
     invoice = await paid(node)
     collected = replace(
-        drift(node, invoice, 4), kind=RowKind.OUT, source=RowSource.LOG, units=4, tx_hash="0xwallet", log_index=0
+        drift(node, invoice, 0), kind=RowKind.OUT, source=RowSource.LOG, units=UNITS, tx_hash="0xwallet", log_index=0
     )
     see(node, rows=(collected,))
     (row_id,) = row_ids(node, RowKind.OUT)
-    see(node, confirmed={row_id: 4})
+    see(node, confirmed={row_id: UNITS})
     assert node.pauses() == []
-    assert (node.balance(Account.OWNER, USDT), node.balance(Account.REVERSED, USDT)) == (4, 0)
+    assert (node.balance(Account.OWNER, USDT), node.balance(Account.REVERSED, USDT)) == (UNITS, 0)
+    assert collection(node, invoice) == [("swept", None)]
+    assert node.invoice(invoice).record.sweep_state == "swept"
+    node.check()
+
+
+async def settle_loss(node: SimNode, row: Row) -> int:
+    """Let the row be seen and become final; returns its number."""
+    see(node, rows=(row,))
+    (row_id,) = row_ids(node, row.kind)
+    see(node, confirmed={row_id: row.units})
+    node.resume()
+    return row_id
+
+
+def take(node: SimNode, invoice: str, units: int) -> None:
+    """What an issuer does without a transfer."""
+    node.worlds["alpha"]._past.state.units_by_method[node.address(invoice)][USDT] -= units
+
+
+def collection(node: SimNode, invoice: str) -> list[tuple[str, str | None]]:
+    return [(each.sweep_state, each.sweep_wait) for each in node.deposits(invoice)]
+
+
+async def test_a_wiped_deposit_is_lost_for_good_and_says_so(node: SimNode) -> None:
+    """Its money is gone: nobody tries to collect it, and nobody waits for it, until late evidence brings it back."""
+    invoice = await paid(node)
+    row_id = await settle_loss(node, drift(node, invoice, 10_000_000))
+    assert collection(node, invoice) == [("failed", "lost")]
+    assert node.invoice(invoice).record.sweep_state == "failed"
+    await node.plan()
+    assert (collection(node, invoice), node.sweeps()) == ([("failed", "lost")], [])
+    node.check()
+    see(node, dropped=(row_id,))
+    assert collection(node, invoice) == [("unswept", None)]
+    node.check()
+
+
+async def test_of_a_deposit_that_lost_a_part_the_rest_is_collected(node: SimNode) -> None:
+    node.fund_gas()
+    invoice = await paid(node)
+    take(node, invoice, 4)
+    await settle_loss(node, drift(node, invoice, 4))
+    await node.turn(9)
+    assert collection(node, invoice) == [("swept", None)]
+    assert [(item.units, item.moved) for item in node.items()] == [(9_999_996, 9_999_996)]
+    assert (node.balance(Account.DEPOSITS, USDT), node.balance(Account.REVERSED, USDT)) == (0, 4)
+    node.check()
+
+
+async def test_an_address_whose_deposit_is_lost_is_not_looked_at_for_ever(node: SimNode) -> None:
+    invoice = await paid(node)
+    assert node.address(invoice) in watched(node)
+    take(node, invoice, UNITS)
+    await settle_loss(node, drift(node, invoice, UNITS))
+    await pass_by(node)
+    assert node.address(invoice) not in watched(node)
+
+
+async def test_an_address_under_watch_is_not_looked_at_for_ever(tmp_path: Path) -> None:
+    node = SimNode(tmp_path)
+    under_watch(node)
+    invoice = await paid(node)
+    await node.plan()
+    assert collection(node, invoice) == [("unswept", "watch_only")]
+    await pass_by(node)
+    assert node.address(invoice) not in watched(node)
+
+
+async def pass_by(node: SimNode) -> None:
+    """The time of every watch and every row."""
+    node.clock.advance(timedelta(days=8))
+    await node.mine(node.catalogue.networks["alpha"].reorg_horizon + 2, "alpha")
+
+
+def watched(node: SimNode) -> set[str]:
+    return {watch.address for watch in node.database.read(load_books, node.catalogue, "alpha", node.clock()).watches}
+
+
+def under_watch(node: SimNode) -> None:
+    custody = replace(node.catalogue.config.custody, mode=CustodyMode.WATCH)
+    node.catalogue = replace(node.catalogue, config=replace(node.catalogue.config, custody=custody))
+
+
+async def test_coins_that_the_merchant_collects_by_hand_are_no_loss_either(tmp_path: Path) -> None:
+    """No log tells of coins: a fall is all that shows, and nobody but who has the key makes them fall."""
+    node = SimNode(tmp_path)
+    under_watch(node)
+    await node.mine()
+    invoice = node.create("10", methods=["alpha_sim"])
+    node.pay(invoice, ETHER, "alpha_sim")
+    await node.mine(15)
+    fall = replace(drift(node, invoice, ETHER), method="alpha_sim")
+    see(node, rows=(fall,))
+    assert node.pauses() == []
+    (row_id,) = row_ids(node, RowKind.ADJUSTMENT)
+    see(node, confirmed={row_id: -ETHER})
+    assert collection(node, invoice) == [("swept", None)]
+    assert node.balance(Account.OWNER, "alpha_sim") == ETHER
     node.check()
 
 

@@ -70,6 +70,34 @@ class DepositSweep(StrEnum):
     FAILED = "failed"
 
 
+class Wait(StrEnum):
+    """Why a deposit is not collected now."""
+
+    NOT_FINAL = "not_final"  # not deep enough yet
+    WATCH_ONLY = "watch_only"  # this node holds no keys
+    NOT_OFFERED = "not_offered"  # its asset left the config
+    NO_TREASURY = "no_treasury"  # the config names none for this network and store
+    TREASURY_ANNOUNCED = "treasury_announced"  # a new treasury waits for its delay
+    OUTFLOWS_PAUSED = "outflows_paused"
+    DISPUTED = "disputed"  # the balance is not what the books say
+    BELOW_MIN_VALUE = "below_min_value"  # worth less than networks.*.sweep.min_value
+    NO_RATE = "no_rate"  # its value is unknown, so it cannot be weighed against the minimum
+    NOT_WORTH_FEE = "not_worth_fee"  # the fee would eat too much of it
+    FEE_TOO_HIGH = "fee_too_high"  # the network asks more than networks.*.sweep.max_fee_gwei
+    FEE_UNKNOWN = "fee_unknown"  # the network has not told its fee yet
+    GAS_BUDGET_SPENT = "gas_budget_spent"  # networks.*.sweep.gas_budget_per_day
+    NO_GAS = "no_gas"  # the gas station cannot pay the fee: send coins to it
+    NEXT_ROUND = "next_round"  # waits for networks.*.sweep.every
+    FAILED_BEFORE = "failed_before"  # it failed too often today; look into it
+    UNDER_WAY = "under_way"  # already in a sweep
+    LOST = "lost"  # gone without us: its issuer or somebody with the key took it. It is never collected
+
+
+IDLE = frozenset(  # nothing that the chain does to the deposit's address ends these
+    {Wait.WATCH_ONLY, Wait.NOT_OFFERED, Wait.NO_TREASURY, Wait.BELOW_MIN_VALUE, Wait.NOT_WORTH_FEE, Wait.LOST}
+)
+
+
 def deposit_sweep(item: ItemState | None) -> DepositSweep:
     match item:
         case None:
@@ -98,11 +126,29 @@ def collected_units(shares: Iterable[Share]) -> int:
     return sum(share.units for share in shares if share.state is ItemState.COMPLETED)
 
 
-def deposit_sweep_by_shares(units: int, shares: Iterable[Share]) -> DepositSweep:
-    """The same of a deposit of `units` that several items collected a share of, or tried to; oldest first."""
-    shares = list(shares)
-    if shares and collected_units(shares) >= units:
-        return DepositSweep.SWEPT
+@dataclass(frozen=True, slots=True)
+class Lying:
+    """One deposit and what became of it, in base units."""
+
+    units: int  # what arrived
+    lost: int  # taken without us
+    withdrawn: int  # taken by the merchant with a wallet
+    shares: tuple[Share, ...]  # what items of sweeps take of it, or tried to, oldest first
+
+    @property
+    def left(self) -> int:
+        return self.units - self.lost - self.withdrawn - collected_units(self.shares)
+
+
+def deposit_sweep_by_facts(lying: Lying) -> tuple[DepositSweep, Wait | None]:
+    """Where the collection of a deposit stands, and whether nothing of it will ever be collected."""
+    if lying.left <= 0:
+        is_collected = lying.withdrawn or collected_units(lying.shares)
+        return (DepositSweep.SWEPT, None) if is_collected else (DepositSweep.FAILED, Wait.LOST)
+    return _deposit_sweep_by_shares(lying.shares), None
+
+
+def _deposit_sweep_by_shares(shares: Iterable[Share]) -> DepositSweep:
     open_states = [share.state for share in shares if share.state is not ItemState.COMPLETED]
     under_way = [state for state in open_states if state is not ItemState.FAILED]
     return deposit_sweep((under_way or open_states or [None])[-1])
@@ -130,28 +176,6 @@ def invoice_sweep(deposits: Iterable[DepositSweep]) -> InvoiceSweep:
     if DepositSweep.SWEPT in states:
         return InvoiceSweep.PARTIALLY_SWEPT
     return InvoiceSweep.SCHEDULED if DepositSweep.SCHEDULED in states else InvoiceSweep.FAILED
-
-
-class Wait(StrEnum):
-    """Why a deposit is not collected now."""
-
-    NOT_FINAL = "not_final"  # not deep enough yet
-    WATCH_ONLY = "watch_only"  # this node holds no keys
-    NOT_OFFERED = "not_offered"  # its asset left the config
-    NO_TREASURY = "no_treasury"  # the config names none for this network and store
-    TREASURY_ANNOUNCED = "treasury_announced"  # a new treasury waits for its delay
-    OUTFLOWS_PAUSED = "outflows_paused"
-    DISPUTED = "disputed"  # the balance is not what the books say
-    BELOW_MIN_VALUE = "below_min_value"  # worth less than networks.*.sweep.min_value
-    NO_RATE = "no_rate"  # its value is unknown, so it cannot be weighed against the minimum
-    NOT_WORTH_FEE = "not_worth_fee"  # the fee would eat too much of it
-    FEE_TOO_HIGH = "fee_too_high"  # the network asks more than networks.*.sweep.max_fee_gwei
-    FEE_UNKNOWN = "fee_unknown"  # the network has not told its fee yet
-    GAS_BUDGET_SPENT = "gas_budget_spent"  # networks.*.sweep.gas_budget_per_day
-    NO_GAS = "no_gas"  # the gas station cannot pay the fee: send coins to it
-    NEXT_ROUND = "next_round"  # waits for networks.*.sweep.every
-    FAILED_BEFORE = "failed_before"  # it failed too often today; look into it
-    UNDER_WAY = "under_way"  # already in a sweep
 
 
 FEE_SHARE_MAX = Fraction(1, 4)  # of the value: past a quarter, waiting for more money or cheaper gas beats collecting

@@ -21,6 +21,7 @@ from paynode.store import chain, chain_rows, deposits, sweeps, watches
 from paynode.store.chain_rows import RowRecord
 from paynode.store.database import Tx
 from paynode.store.deposits import DepositRecord, PlacedDeposit
+from paynode.store.records import Units
 
 
 @dataclass(slots=True)
@@ -64,13 +65,15 @@ def arrived(tx: Tx, catalogue: Catalogue, row: RowRecord, touched: Touched, now:
         sweep_wait=Wait.NOT_FINAL,
         detected_at=now,
         confirmed_at=None,
+        lost=Units(0),
+        withdrawn=Units(0),
     )
     if loaded is not None:
         record = replace(record, worth=worth(tx, catalogue, loaded, record))
     deposits.add(tx, record)
     if replaced is not None:  # the same payment: what collects it does so wherever it was mined
         sweeps.take_over(tx, record.id, replaced.id)
-        collecting.settle_pair(tx, record.network, record.address, record.method)
+        collecting.settle_pair(tx, catalogue, record.network, record.address, record.method)
         record = collecting.judge_deposit(tx, record)
     placed = PlacedDeposit(record, row, holder.record.id)
     if loaded is None:
@@ -141,7 +144,7 @@ def age(tx: Tx, catalogue: Catalogue, network: str, head_number: int, touched: T
         if is_newly_final:
             settled.add(Pair(record.address, record.method))
     for pair in sorted(settled):
-        for collected in collecting.settle_pair(tx, network, pair.address, pair.method):
+        for collected in collecting.settle_pair(tx, catalogue, network, pair.address, pair.method):
             if collected.invoice_id is not None:
                 touched.add(collected.invoice_id)
 

@@ -1,28 +1,45 @@
-"""Which deposits the money was that a sweep moved: what its receipt says, whatever it was planned for.
+"""What became of the money of a pair: which deposits a sweep moved, and which are gone without us.
 
-A deep reorganisation may drop a deposit and the sweep that took it; signed bytes stay out, and take what the customer
-pays again. So an item that ended well takes from the deposits that lay there: its own first, then the oldest.
+By receipts and rows, whatever a sweep was planned for: a deep reorganisation may drop a deposit and the sweep that took
+it; signed bytes stay out, and take what the customer pays again. So an item that ended well takes from the deposits
+that lay there: its own first, then the oldest. So does a final loss.
 """
 
+from collections import Counter
+
+from paynode.config import CustodyMode
+from paynode.domain.chain import RowKind
 from paynode.domain.deposit import Stage
-from paynode.domain.sweep import collected_units, deposit_sweep_by_shares
-from paynode.store import deposits, outgoing, sweeps
+from paynode.domain.sweep import Lying, collected_units, deposit_sweep_by_facts
+from paynode.operations.catalogue import Catalogue
+from paynode.store import chain_rows, deposits, outgoing, sweeps
+from paynode.store.chain_rows import RowRecord
 from paynode.store.database import Tx
 from paynode.store.deposits import DepositRecord, PlacedDeposit
+from paynode.store.records import Units
 from paynode.store.sweeps import ItemRecord
 
 
 def judge_deposit(tx: Tx, record: DepositRecord) -> DepositRecord:
-    """Judge where the collection of a deposit stands by its shares; returns it as it is then."""
-    shares = sweeps.shares_of_deposit(tx, record.id)
-    return deposits.set_sweep(tx, record, deposit_sweep_by_shares(record.units, shares), None)
+    """Judge where the collection of a deposit stands; returns it as it is then."""
+    shares = tuple(sweeps.shares_of_deposit(tx, record.id))
+    state, wait = deposit_sweep_by_facts(Lying(record.units, record.lost, record.withdrawn, shares))
+    return deposits.set_sweep(tx, record, state, wait)
 
 
-def settle_pair(tx: Tx, network: str, address: str, method: str) -> list[DepositRecord]:
-    """Give what was moved from a pair to its deposits; returns those that this changed."""
+def is_withdrawal(catalogue: Catalogue, row: RowRecord) -> bool:
+    """Whether the merchant, who alone holds the keys under watch, took it: coins never go without a key."""
+    is_signed = row.kind is RowKind.OUT or row.method == catalogue.native(row.network).method
+    return is_signed and catalogue.config.custody.mode is CustodyMode.WATCH
+
+
+def settle_pair(tx: Tx, catalogue: Catalogue, network: str, address: str, method: str) -> list[DepositRecord]:
+    """Give what was moved from a pair, or is gone, to its deposits; returns those that this changed."""
     changed: dict[str, DepositRecord] = {}
     for item in sweeps.completed_items(tx, network, address, method):
         changed |= {record.id: record for record in _settle(tx, item)}
+    final = deposits.final_of_pair(tx, network, address, method)
+    changed |= {record.id: record for record in _share_losses(tx, catalogue, network, address, method, final)}
     return list(changed.values())
 
 
@@ -39,7 +56,8 @@ def _settle(tx: Tx, item: ItemRecord) -> list[DepositRecord]:
         record = placed.deposit
         others = [share for share in sweeps.shares_of_deposit(tx, record.id) if share.item_id != item.id]
         was_there = placed.row.block_number <= transfer.receipt_block
-        units = min(left, max(record.units - collected_units(others), 0)) if was_there else 0
+        room = record.units - record.lost - record.withdrawn - collected_units(others)
+        units = min(left, max(room, 0)) if was_there else 0
         left -= units
         if units != before.get(record.id, 0):
             sweeps.set_share(tx, item.id, record.id, units)
@@ -53,3 +71,29 @@ def _candidates(tx: Tx, item: ItemRecord) -> list[PlacedDeposit]:
     ids = {each.deposit.id for each in own}
     final = deposits.final_of_pair(tx, item.network, item.address, item.method)
     return [*own, *(each for each in final if each.deposit.id not in ids)]
+
+
+def _share_losses(
+    tx: Tx, catalogue: Catalogue, network: str, address: str, method: str, final: list[PlacedDeposit]
+) -> list[DepositRecord]:
+    """Share out what is gone without us among the final deposits."""
+    room = {
+        each.deposit.id: each.deposit.units - collected_units(sweeps.shares_of_deposit(tx, each.deposit.id))
+        for each in final
+    }
+    lost, withdrawn = Counter[str](), Counter[str]()
+    for row in chain_rows.gone_from_pair(tx, network, address, method):
+        left = -row.as_row().effect
+        for each in final:
+            if each.row.block_number <= row.block_number:
+                units = min(left, max(room[each.deposit.id], 0))
+                (withdrawn if is_withdrawal(catalogue, row) else lost)[each.deposit.id] += units
+                room[each.deposit.id] -= units
+                left -= units
+    changed: list[DepositRecord] = []
+    for each in final:
+        record, gone = each.deposit, (lost[each.deposit.id], withdrawn[each.deposit.id])
+        if gone != (record.lost, record.withdrawn) or not record.units:  # what brought nothing is lost from the start
+            found = deposits.set_gone(tx, record, lost=Units(gone[0]), withdrawn=Units(gone[1]))
+            changed.append(judge_deposit(tx, found))
+    return changed

@@ -9,12 +9,12 @@ from datetime import datetime
 
 import structlog
 
-from paynode.config import CustodyMode
 from paynode.domain import ledger as postings
 from paynode.domain.chain import RowKind
 from paynode.domain.ledger import Account
 from paynode.operations.arrivals import Touched
 from paynode.operations.catalogue import Catalogue
+from paynode.operations.collecting import is_withdrawal, settle_pair
 from paynode.operations.outflows import pause
 from paynode.store import deposits, ledger, outgoing, watches
 from paynode.store.chain_rows import RowRecord
@@ -44,14 +44,9 @@ def is_loss(tx: Tx, row: RowRecord) -> bool:
             return False
 
 
-def _is_owners(catalogue: Catalogue, row: RowRecord) -> bool:
-    """Whether the merchant, who alone holds the keys under watch, collected it."""
-    return row.kind is RowKind.OUT and catalogue.config.custody.mode is CustodyMode.WATCH
-
-
 def noticed(tx: Tx, catalogue: Catalogue, row: RowRecord, now: datetime) -> None:
     """A loss was seen: send nothing of the asset until somebody has looked; nothing at all if somebody has our key."""
-    if _is_owners(catalogue, row):
+    if is_withdrawal(catalogue, row):
         return
     units = abs(row.as_row().effect)
     log.error("funds_lost", network=row.network, address=row.address, method=row.method, units=units)
@@ -62,17 +57,18 @@ def noticed(tx: Tx, catalogue: Catalogue, row: RowRecord, now: datetime) -> None
         pause(tx, catalogue, row.network, row.method, f"{gone}: no transfer explains it", now)
 
 
-def became_final(tx: Tx, catalogue: Catalogue, row: RowRecord, now: datetime) -> None:
-    """A loss is final: book it."""
+def became_final(tx: Tx, catalogue: Catalogue, row: RowRecord, touched: Touched, now: datetime) -> None:
+    """A loss is final: book it, and say of which deposits it was."""
     watch = watches.watch(tx, row.network, row.address)
     assert watch is not None, "rows are only of addresses we watch"
     account = Account.GAS if watch.invoice_id is None else Account.DEPOSITS
-    post = postings.owner_collected if _is_owners(catalogue, row) else postings.taken
+    post = postings.owner_collected if is_withdrawal(catalogue, row) else postings.taken
     posting = post(account, row.method, -row.as_row().effect)
     ledger.post(tx, watch.store_id, posting, cause=f"row:{row.id}", reason=post.__name__, now=now)
+    _settle(tx, catalogue, row, touched)
 
 
-def found_again(tx: Tx, row: RowRecord, now: datetime) -> None:
+def found_again(tx: Tx, catalogue: Catalogue, row: RowRecord, touched: Touched, now: datetime) -> None:
     """A loss is void: the chain took it back, or late evidence explains it. If it was booked, it is no more."""
     if row.confirmed_at is None:
         return
@@ -80,3 +76,10 @@ def found_again(tx: Tx, row: RowRecord, now: datetime) -> None:
     assert watch is not None, "rows are only of addresses we watch"
     undone = postings.undone(ledger.posted(tx, f"row:{row.id}"))
     ledger.post(tx, watch.store_id, undone, cause=f"row:{row.id}", reason="taken_undone", now=now)
+    _settle(tx, catalogue, row, touched)
+
+
+def _settle(tx: Tx, catalogue: Catalogue, row: RowRecord, touched: Touched) -> None:
+    for record in settle_pair(tx, catalogue, row.network, row.address, row.method):
+        if record.invoice_id is not None:
+            touched.add(record.invoice_id)

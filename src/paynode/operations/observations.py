@@ -79,7 +79,7 @@ def apply_observation(
             losses.brought_less(tx, chain_rows.row(tx, row_id), touched)
     for row_id, credit in observation.confirmed.items() if observation.hold is None else ():
         if chain_rows.confirm_row(tx, row_id, credit, now):
-            _confirm(tx, catalogue, chain_rows.row(tx, row_id), now)
+            _confirm(tx, catalogue, chain_rows.row(tx, row_id), touched, now)
     receipts.apply(tx, catalogue, network, books, observation, touched, now)
     watches.lower_floors(tx, network, observation.floors)
     watches.replace_disputes(tx, network, observation.disputes.values())
@@ -110,7 +110,7 @@ def _void(tx: Tx, catalogue: Catalogue, row: RowRecord, touched: Touched, now: d
     if not chain_rows.void_row(tx, row.id, now):
         return
     if losses.is_loss(tx, row):
-        losses.found_again(tx, row, now)
+        losses.found_again(tx, catalogue, row, touched, now)
     elif row.kind is RowKind.OUT:
         receipts.reopen(tx, catalogue, row, touched, now)
     elif row.kind is RowKind.IN and not row.own:
@@ -125,10 +125,10 @@ def _void(tx: Tx, catalogue: Catalogue, row: RowRecord, touched: Touched, now: d
             pause(tx, catalogue, row.network, row.method, what, now)
 
 
-def _confirm(tx: Tx, catalogue: Catalogue, row: RowRecord, now: datetime) -> None:
+def _confirm(tx: Tx, catalogue: Catalogue, row: RowRecord, touched: Touched, now: datetime) -> None:
     """Book what a row moved into our addresses, or out without us; what we sent is booked with its receipt."""
     if losses.is_loss(tx, row):
-        losses.became_final(tx, catalogue, row, now)
+        losses.became_final(tx, catalogue, row, touched, now)
     if row.kind is not RowKind.IN or row.own:
         return
     units = row.credited

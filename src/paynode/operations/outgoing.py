@@ -11,7 +11,7 @@ from paynode.domain import ledger as postings
 from paynode.domain.deposit import Stage
 from paynode.domain.key_paths import deposit_path, gas_path
 from paynode.domain.outgoing import ENDED, IN_FLIGHT, NEXT, PlannedTx, Purpose, SignedTx, State
-from paynode.domain.sweep import ItemState, collected_units
+from paynode.domain.sweep import ItemState, Lying
 from paynode.operations.arrivals import Touched
 from paynode.operations.catalogue import Catalogue
 from paynode.operations.judging import judge_again
@@ -118,7 +118,7 @@ class Clearance(Enum):
     WAIT = auto()  # outflows are paused, the view of the network is doubtful, or the sender has something out
     WRONG_RECIPIENT = auto()  # it is not, or no longer, one that we pay
     MONEY_GONE = auto()  # the chain took a deposit back that it would collect
-    COLLECTED = auto()  # an earlier transaction, back from a reorganisation, has taken what it would collect
+    TAKEN = auto()  # it is not there any more: an earlier transaction, back from a reorganisation, or a loss took it
 
 
 def clearance(tx: Tx, catalogue: Catalogue, record: OutgoingRecord, now: datetime) -> Clearance:
@@ -155,8 +155,8 @@ def _shortfall(tx: Tx, item: ItemRecord) -> Clearance | None:
     settled = [record for record in collected if record.stage is Stage.SETTLED]
     for record in settled:
         others = [share for share in sweeps.shares_of_deposit(tx, record.id) if share.item_id != item.id]
-        if record.units - collected_units(others) < units_by_deposit[record.id]:
-            return Clearance.COLLECTED
+        if Lying(record.units, record.lost, record.withdrawn, tuple(others)).left < units_by_deposit[record.id]:
+            return Clearance.TAKEN
     if sum(units_by_deposit[record.id] for record in settled) == item.units:
         return None
     is_coming_back = any(record.stage not in {Stage.SETTLED, Stage.ORPHANED} for record in collected)

@@ -64,7 +64,7 @@ def set_item(tx: Tx, catalogue: Catalogue, item: ItemRecord, state: ItemState, t
         _abandon_plans(tx, item, now)
     concerned = [collecting.judge_deposit(tx, record) for record in deposits.of_sweep_item(tx, item.id)]
     if state is ItemState.COMPLETED:
-        concerned += collecting.settle_pair(tx, item.network, item.address, item.method)
+        concerned += collecting.settle_pair(tx, catalogue, item.network, item.address, item.method)
     for record in concerned:
         if record.invoice_id is not None:
             touched.add(record.invoice_id)

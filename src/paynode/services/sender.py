@@ -142,8 +142,8 @@ class Lane:
             case Clearance.MONEY_GONE:
                 self._fail(record, "deposit_reversed")
                 return
-            case Clearance.COLLECTED:
-                self._fail(record, "already_collected")
+            case Clearance.TAKEN:
+                self._fail(record, "money_taken")
                 return
             case Clearance.GO:
                 pass

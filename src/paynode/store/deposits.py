@@ -35,6 +35,8 @@ class DepositRecord:
     sweep_wait: Wait | None
     detected_at: datetime
     confirmed_at: datetime | None
+    lost: Units  # gone without us
+    withdrawn: Units  # taken by the merchant with a wallet
 
 
 DEPOSIT = Columns(DepositRecord)
@@ -119,7 +121,10 @@ class WaitingDeposit:
     units: int  # what is left of it
 
 
-_WAITING = "d.stage = 'settled' and d.sweep_state <> 'swept' and d.sweep_state in ('unswept', 'failed')"
+_WAITING = (
+    "d.stage = 'settled' and d.sweep_state <> 'swept' and d.sweep_state in ('unswept', 'failed') "
+    f"and d.sweep_wait is not '{Wait.LOST}'"
+)
 _TAKEN = (  # by items that ended well
     "select d.id, s.units from deposits d join sweep_deposits s on s.deposit_id = d.id "
     f"join sweep_items i on i.id = s.item_id where {_WAITING} and i.state = 'completed'"
@@ -128,27 +133,30 @@ _TAKEN = (  # by items that ended well
 
 def waiting_for_sweep(tx: Tx, network: str) -> list[WaitingDeposit]:
     """What of a network no sweep has taken, oldest first."""
-    taken = Counter[str]()
-    for deposit_id, units in tx.rows(f"{_TAKEN} and d.network = ?", (network,)):
-        taken[deposit_id] += int(units)
-    sql = f"select {DEPOSIT.of('d')} from deposits d where {_WAITING} and d.network = ? order by d.id"
-    found = [DEPOSIT.decode(row) for row in tx.rows(sql, (network,))]
-    return [WaitingDeposit(record, record.units - taken[record.id]) for record in found]
+    return _waiting(tx, "d.network = ?", (network,))
 
 
 def waiting_units(tx: Tx, network: str, address: str, method: str) -> int:
     """What lies on a pair in final deposits that no sweep has taken."""
-    pair, values = "d.network = ? and d.address = ? and d.method = ?", (network, address, method)
-    arrived = tx.rows(f"select d.units from deposits d where {_WAITING} and {pair}", values)
-    taken = tx.rows(f"{_TAKEN} and {pair}", values)
-    return sum(int(units) for (units,) in arrived) - sum(int(units) for _, units in taken)
+    of_pair = "d.network = ? and d.address = ? and d.method = ?"
+    return sum(each.units for each in _waiting(tx, of_pair, (network, address, method)))
+
+
+def _waiting(tx: Tx, where: str, values: tuple[str, ...]) -> list[WaitingDeposit]:
+    taken = Counter[str]()
+    for deposit_id, units in tx.rows(f"{_TAKEN} and {where}", values):
+        taken[deposit_id] += int(units)
+    found = tx.rows(f"select {DEPOSIT.of('d')} from deposits d where {_WAITING} and {where} order by d.id", values)
+    records = [DEPOSIT.decode(row) for row in found]
+    return [WaitingDeposit(each, each.units - each.lost - each.withdrawn - taken[each.id]) for each in records]
 
 
 def final_of_pair(tx: Tx, network: str, address: str, method: str) -> list[PlacedDeposit]:
-    """Every final deposit of a pair that is not collected, in the order of the chain."""
+    """Every final deposit of a pair, in the order of the chain."""
     found = tx.rows(
-        f"{_JOINED} where d.network = ? and d.address = ? and d.method = ? and d.stage = 'settled' "
-        "and d.sweep_state <> 'swept' order by r.block_number, r.id",
+        f"{_JOINED} where d.row_id in (select id from chain_rows indexed by chain_rows_of_address "
+        "where network = ? and address = ? and method = ? and voided_at is null) and d.stage = 'settled' "
+        "order by r.block_number, r.id",
         (network, address, method),
     )
     return _placed(found)
@@ -175,6 +183,14 @@ def of_sweep_item(tx: Tx, item_id: int) -> list[DepositRecord]:
 def set_sweep(tx: Tx, record: DepositRecord, state: DepositSweep, wait: Wait | None) -> DepositRecord:
     """Save where the collection of a deposit stands; returns the deposit as it is then."""
     changed = replace(record, sweep_state=state, sweep_wait=wait)
+    if changed != record:
+        save(tx, changed)
+    return changed
+
+
+def set_gone(tx: Tx, record: DepositRecord, *, lost: Units, withdrawn: Units) -> DepositRecord:
+    """Save what of a deposit is gone without us; returns the deposit as it is then."""
+    changed = replace(record, lost=lost, withdrawn=withdrawn)
     if changed != record:
         save(tx, changed)
     return changed

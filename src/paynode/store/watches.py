@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from paynode.domain.chain import BlockRef, Dispute, Pair, Watch
+from paynode.domain.sweep import IDLE
 from paynode.store.database import Tx
 from paynode.store.records import Columns
 from paynode.store.times import from_ms, to_ms
@@ -22,6 +23,7 @@ class WatchRecord:
 
 
 WATCH = Columns(WatchRecord)
+_IDLE = ", ".join(f"'{wait}'" for wait in sorted(IDLE))
 
 
 def add_watch(tx: Tx, record: WatchRecord) -> None:
@@ -37,7 +39,7 @@ def open_watches(tx: Tx, name: str, *, seen_until: datetime, horizon_number: int
     """The addresses to look at: those whose time is not over, and those whose money may still move.
 
     Time is over once the chain was seen past it: an outage must not end a watch. A row above `horizon_number` may
-    still be reorganised away.
+    still be reorganised away. What waits for nothing that the chain does to its address is not looked at for ever.
     """
     found = tx.rows(
         f"select {WATCH.sql} from watches where network = :network and address in ("
@@ -46,6 +48,7 @@ def open_watches(tx: Tx, name: str, *, seen_until: datetime, horizon_number: int
         "  union select address from deposits where network = :network"
         "    and stage in ('detected', 'confirming', 'confirmed')"
         "  union select address from deposits where network = :network and stage = 'settled' and sweep_state <> 'swept'"
+        f"    and coalesce(sweep_wait, '') not in ({_IDLE})"
         "  union select address from disputes where network = :network"
         "  union select address from chain_rows where network = :network and voided_at is null"
         "    and block_number > :horizon_number"
