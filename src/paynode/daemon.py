@@ -43,7 +43,7 @@ from paynode.services import auditor, rates, scanner, sender, sweeper, timers, w
 from paynode.services.simulation import Simulation
 from paynode.sources.rates import RateSource, opened
 from paynode.store import database as databases
-from paynode.store import stores
+from paynode.store import provider_usage, stores
 from paynode.store.crash import CrashPoints
 from paynode.store.database import Database
 
@@ -250,7 +250,7 @@ async def _opened(config: Config, clock: Callable[[], datetime]) -> AsyncIterato
         }
         chains: dict[str, Chain] = {}
         for name, network in catalogue.networks.items():
-            chain: Chain = _sim(network, worlds[name]) if name in worlds else _evm(network, clock)
+            chain: Chain = _sim(network, worlds[name]) if name in worlds else _evm(network, database, clock)
             stack.push_async_callback(chain.aclose)
             chains[name] = chain
         sources = opened(config.rates.sources, clock)
@@ -262,9 +262,10 @@ async def _opened(config: Config, clock: Callable[[], datetime]) -> AsyncIterato
         yield Node(config, database, catalogue, chains, worlds, sources, outbound, crash, clock, clock(), xpubs)
 
 
-def _evm(network: Network, clock: Callable[[], datetime]) -> EvmChain:
+def _evm(network: Network, database: Database, clock: Callable[[], datetime]) -> EvmChain:
     assert network.chain_id is not None, "the config wants one"
-    pool = RpcPool(network.rpc, chain_id=network.chain_id, budget=network.budget, clock=clock)
+    counted = database.read(provider_usage.counted, network.name)
+    pool = RpcPool(network.rpc, chain_id=network.chain_id, budget=network.budget, clock=clock, counted=counted)
     return EvmChain(network.name, network.chain_id, network.assets, pool, depth=network.confirmations)
 
 

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from tests.lab.shop import NOW, Clock, Shop, make_key, open_shop, sim_config
 from paynode.api.app import create_app
 from paynode.api.node import ApiNode
 from paynode.chains.base import ProviderHealth, ProviderState
+from paynode.domain.budget import Usage
 from paynode.domain.chain import BlockRef
 from paynode.domain.quote import Rate
 from paynode.domain.scopes import NODE_SCOPES, STORE_SCOPES
@@ -110,10 +111,9 @@ ONE_PROVIDER = ProviderHealth(
     ProviderState.SPENT,
     "its 25000 calls of today (UTC) are used up",
     head_number=10,
-    calls_today=25_007,
+    lag_blocks=2,
+    usage=Usage(date(2026, 5, 1), calls=25_007, looks=9_000, errors=3, lies=1, calls_saved=1_234, seconds_waited=5_678),
     calls_per_day=25_000,
-    calls_saved_today=1_234,
-    seconds_waited_today=5_678,
 )
 
 

@@ -6,7 +6,7 @@ import trio
 from trio.testing import MockClock
 
 from paynode.chains.meter import Meter
-from paynode.domain.budget import PAUSE_SECONDS_MAX, Budget
+from paynode.domain.budget import PAUSE_SECONDS_MAX, Budget, Usage
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
@@ -16,11 +16,21 @@ def test_calls_are_counted_until_midnight_utc() -> None:
     meter = Meter(Budget(), lambda: now)
     meter.count(1)
     meter.count(50)
-    assert meter.calls_today == 51
+    assert meter.usage.calls == 51
     now += timedelta(seconds=1)
-    assert meter.calls_today == 0
+    assert meter.usage.calls == 0
     meter.count(2)
-    assert meter.calls_today == 2
+    assert meter.usage.calls == 2
+
+
+def test_a_restart_goes_on_with_the_calls_of_the_same_day_only() -> None:
+    counted = Usage(NOON.date(), calls=998, looks=400, calls_saved=7, seconds_waited=50)
+    meter = Meter(Budget(calls_per_day=1_000), lambda: NOON, counted=counted)
+    assert meter.usage == counted
+    meter.count(2)
+    assert meter.is_spent
+    tomorrow = Meter(Budget(calls_per_day=1_000), lambda: NOON + timedelta(days=1), counted=counted)
+    assert tomorrow.usage == Usage(NOON.date() + timedelta(days=1))
 
 
 async def test_calls_above_the_rate_wait_for_their_turn_in_the_order_asked(autojump_clock: MockClock) -> None:
@@ -38,7 +48,7 @@ async def test_calls_above_the_rate_wait_for_their_turn_in_the_order_asked(autoj
             await trio.lowlevel.checkpoint()
             await trio.testing.wait_all_tasks_blocked()
     assert gone == [(0, 0.0), (1, 0.5), (2, 1.5), (3, 1.6)]
-    assert meter.seconds_waited_today == 4  # 0.5 + 1.5 + 1.6, rounded
+    assert meter.usage.seconds_waited == 4  # 0.5 + 1.5 + 1.6, rounded
 
 
 async def test_in_no_second_more_calls_go_than_twice_the_rate(autojump_clock: MockClock) -> None:
@@ -61,7 +71,7 @@ async def test_without_a_budget_nothing_waits(autojump_clock: MockClock) -> None
         meter.count(50)
     assert trio.current_time() == start
     assert meter.pace(2.0, is_urgent=False) == 2.0
-    assert (meter.batch_max(50), meter.is_spent, meter.seconds_waited_today) == (50, False, 0)
+    assert (meter.batch_max(50), meter.is_spent, meter.usage.seconds_waited) == (50, False, 0)
 
 
 def test_a_batch_is_no_larger_than_what_a_second_allows() -> None:
@@ -78,7 +88,7 @@ def test_a_spent_budget_slows_looks_down_and_tells_what_that_saved_and_cost() ->
         meter.count(2)
     assert meter.is_spent
     assert meter.pace(15.0, is_urgent=True) == PAUSE_SECONDS_MAX
-    assert (meter.calls_saved_today, meter.seconds_waited_today) == (38, 285)  # 19 looks of 2 calls
+    assert (meter.usage.calls_saved, meter.usage.seconds_waited) == (38, 285)  # 19 looks of 2 calls
     now += timedelta(hours=12)
     assert not meter.is_spent
-    assert (meter.calls_saved_today, meter.seconds_waited_today) == (0, 0)
+    assert (meter.usage.calls_saved, meter.usage.seconds_waited) == (0, 0)

@@ -3,6 +3,7 @@
 import gzip
 import json
 import logging
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,21 +16,23 @@ import trio
 from tests.lab.anvil import anvil
 from tests.lab.client import call_data
 from tests.lab.stub import Reply, Script, Stub, error, reply, result, scripted, stub
+from trio.testing import MockClock
 
 from paynode.chains.base import Unavailable
-from paynode.chains.rpc import (
+from paynode.chains.identity import Pin
+from paynode.chains.jsonrpc import (
     Garbled,
     MethodMissing,
-    NoProvider,
-    Provider,
     ProviderFailed,
+    RangeTooWide,
     RateLimited,
     RpcError,
-    RpcPool,
     TimedOut,
     TooMuch,
     WrongChain,
 )
+from paynode.chains.provider import LEAST_REST_SECONDS, REST_SECONDS_MAX, Provider
+from paynode.chains.rpc import NoProvider, RpcPool
 from paynode.domain.budget import Budget
 
 CHAIN = 31337
@@ -80,7 +83,7 @@ async def test_calls_share_one_connection_and_the_chain_id_is_asked_once() -> No
             assert await provider.call("echo", [number], int) == number
         assert server.connections == 1
         assert server.methods.count("eth_chainId") == 1
-        assert provider.meter.calls_today == 6
+        assert provider.meter.usage.calls == 6
 
 
 async def test_a_provider_of_another_chain_is_refused_before_anything_else_is_asked() -> None:
@@ -123,7 +126,7 @@ async def test_a_provider_whose_day_is_spent_is_asked_after_the_others_and_still
             assert pool.first is one
             assert await one.call("echo", [1], int) == 1
             assert pool.first is two
-            assert pool.second is one
+            assert pool.providers()[1] is one
             two.meter.count(1_000)
             assert pool.first is one
             assert await one.call("echo", [2], int) == 2
@@ -159,7 +162,7 @@ async def test_a_batch_comes_back_in_the_order_asked() -> None:
     async with talking_to(reversing) as (provider, server):
         assert await provider.batch("echo", [[number] for number in range(120)], int) == list(range(120))
         assert [len(body) for body in server.requests if isinstance(body, list)] == [50, 50, 20]
-        assert provider.meter.calls_today == 121
+        assert provider.meter.usage.calls == 121
         assert await provider.batch("echo", [], int) == []
 
 
@@ -168,7 +171,6 @@ async def test_a_batch_comes_back_in_the_order_asked() -> None:
     lambda answers: [*answers[:-1], answers[0]],
     lambda answers: [*answers, answers[0]],
     lambda answers: [*answers[:-1], answers[-1] | {"id": 10**9}],
-    lambda answers: {"jsonrpc": "2.0", "id": 1, "result": "0x1"},
     lambda answers: [],
 ])  # fmt: skip
 async def test_a_batch_with_other_answers_than_questions_is_garbled(mangle: Any) -> None:
@@ -180,13 +182,48 @@ async def test_a_batch_with_other_answers_than_questions_is_garbled(mangle: Any)
             await provider.batch("echo", [[1], [2], [3]], int)
 
 
-async def test_a_batch_refused_as_a_whole_raises_its_error() -> None:
+async def test_a_question_that_is_refused_alone_too_raises_its_error_and_says_nothing_of_batches() -> None:
     async def refusing(body: Any) -> Reply:
-        return reply({"jsonrpc": "2.0", "id": None, "error": {"code": -32600, "message": "batch too big"}})
+        if str(body).find("secret") == -1:
+            return await good(body)
+        return reply({"jsonrpc": "2.0", "id": None, "error": {"code": -32600, "message": "not for you"}})
 
-    async with talking_to(refusing) as (provider, _):
-        with pytest.raises(RpcError, match="batch too big"):
-            await provider.batch("echo", [[1], [2]], int)
+    async with talking_to(refusing) as (provider, server):
+        with pytest.raises(RpcError, match="not for you"):
+            await provider.batch("echo", [["secret"]] * 4, str)
+        assert await provider.batch("echo", [[1]] * 8, int) == [1] * 8
+        assert len(server.requests[-1]) == 8
+
+
+REFUSALS = [
+    reply({"jsonrpc": "2.0", "id": None, "error": {"code": -32600, "message": "batch too big"}}),
+    reply([{"jsonrpc": "2.0", "id": None, "error": {"code": -32005, "message": "batch limit exceeded"}}]),
+    reply({"error": {"code": 31, "message": "Batch of more than 3 requests are not allowed on free tier"}}, status=500),
+    reply({"jsonrpc": "2.0", "id": 1, "result": "0x1"}),
+    Reply(b"<html>no arrays please</html>", status=400),
+    Reply(b"", status=413),
+]
+
+
+@pytest.mark.parametrize("refusal", REFUSALS, ids=lambda refusal: str(refusal.body[:60]))
+@pytest.mark.parametrize("most", [1, 3])
+async def test_a_provider_that_takes_no_batch_or_short_ones_is_asked_so_and_refuses_once(
+    refusal: Reply, most: int
+) -> None:
+    refused: list[Any] = []
+
+    async def short_ones(body: Any) -> Reply:
+        if isinstance(body, list) and len(body) > most:
+            refused.append(body)
+            return refusal
+        return await good(body)
+
+    async with talking_to(short_ones) as (provider, _):
+        assert await provider.batch("echo", [[number] for number in range(70)], int) == list(range(70))
+        assert [len(body) for body in refused] == ([50, 25, 12, 6, 3] if most == 1 else [50, 25, 12, 6])
+        assert await provider.batch("echo", [[number] for number in range(9)], int) == list(range(9))
+        assert len(refused) <= 5
+        assert provider.reason == ""
 
 
 @pytest.mark.parametrize("body", [
@@ -300,9 +337,9 @@ async def test_a_rate_limit_is_kept_as_long_as_the_provider_asks_within_reason(
 
 @pytest.mark.parametrize(("method", "code", "message", "kind"), [
     ("eth_getLogs", -32005, "query returned more than 10000 results", TooMuch),
-    ("eth_getLogs", -32600, "you can make eth_getLogs requests with up to a 10 block range", TooMuch),
-    ("eth_getLogs", -32614, "eth_getLogs is limited to a 5 range", TooMuch),
-    ("eth_getLogs", -32000, "exceed maximum block range: 5000", TooMuch),
+    ("eth_getLogs", -32600, "you can make eth_getLogs requests with up to a 10 block range", RangeTooWide),
+    ("eth_getLogs", -32614, "eth_getLogs is limited to a 5 range", RangeTooWide),
+    ("eth_getLogs", -32000, "exceed maximum block range: 5000", RangeTooWide),
     ("eth_getLogs", -32005, "limit exceeded", TooMuch),
     ("eth_getLogs", -32000, "query timeout exceeded", TooMuch),
     ("eth_getLogs", -32005, "daily request count exceeded, request rate limited", RateLimited),
@@ -326,6 +363,25 @@ async def test_providers_errors_are_told_apart(method: str, code: int, message: 
             await provider.call(method, [], str)
         assert type(caught.value) is kind
         assert provider.is_resting is (kind is RateLimited)
+
+
+@pytest.mark.parametrize(("message", "told"), [
+    ("You can make eth_getLogs requests with up to a 10 block range.", 10),
+    ("eth_getLogs is limited to a 10,000 range", 10_000),
+    ("exceed maximum block range: 5000", 5_000),
+    ("You can request up to a 2K block range", 2_000),
+    ("eth_getLogs is limited to 0 - 800 blocks range", 800),
+    ("block range is too wide", None),
+    ("block range of 0 is too wide", None),
+])  # fmt: skip
+async def test_a_cap_that_is_told_is_understood(message: str, told: int | None) -> None:
+    async def capped(body: Any) -> Reply:
+        return reply(error(body, -32600, message))
+
+    async with talking_to(capped) as (provider, _):
+        with pytest.raises(RangeTooWide) as caught:
+            await provider.call("eth_getLogs", [], str)
+        assert caught.value.blocks_max == told
 
 
 async def test_an_error_in_a_failed_exchange_is_read_too() -> None:
@@ -385,15 +441,109 @@ async def test_the_pool_turns_to_the_next_provider_while_one_rests() -> None:
         urls = [Url(server.url, name) for name in ("one", "two")]
         async with RpcPool(urls, chain_id=CHAIN) as pool:
             one, two = pool.all
-            assert (pool.first, pool.second) == (one, two)
+            assert pool.providers() == (one, two)
             one.degrade("answered from another block")
-            assert (pool.first, pool.second) == (two, None)
+            assert pool.providers() == (two,)
             two.degrade("stuck", rest_seconds=5)
             assert pool.providers() == ()
             with pytest.raises(NoProvider, match="one: answered from another block; two: stuck"):
                 _ = pool.first
             assert 59 < one.rest_seconds <= 60
             assert 4 < two.rest_seconds <= 5
+
+
+async def test_where_all_rest_one_is_asked_again_after_a_moment_and_its_answer_ends_the_rest(
+    autojump_clock: MockClock,
+) -> None:
+    async with RpcPool([Url("http://127.0.0.1:1/", name) for name in ("one", "two")], chain_id=CHAIN) as pool:
+        one, two = pool.all
+        for provider in pool.all:
+            provider.degrade("answered from another block")
+        assert pool.providers() == ()
+        await trio.sleep(LEAST_REST_SECONDS)
+        assert pool.providers() == (one, two)
+        assert one.is_resting
+        assert two.is_resting
+        await trio.sleep(REST_SECONDS_MAX)
+        assert not one.is_resting
+
+
+async def test_a_provider_that_asked_for_time_is_given_it_even_alone() -> None:
+    async def limiting(_: Any) -> Reply:
+        return Reply(b"slow down", status=429, headers={"retry-after": "42"})
+
+    async with stub(scripted(CHAIN, limiting)) as server, RpcPool([Url(server.url)], chain_id=CHAIN) as pool:
+        with pytest.raises(RateLimited):
+            await pool.first.call("echo", [1], int)
+        assert pool.all[0].is_barred
+        assert 41 < pool.all[0].rest_seconds <= 42
+
+
+def showing(hash_by_number: dict[int, str | None]) -> Script:
+    """Our chain id, these blocks, and an error for every other block."""
+
+    async def answer(body: Any) -> Reply:
+        if isinstance(body, dict) and body["method"] == "eth_getBlockByNumber":
+            number = int(body["params"][0], 16)
+            if number not in hash_by_number:
+                return reply(error(body, -32000, "history is pruned"))
+            hash_ = hash_by_number[number]
+            return reply(result(body, None if hash_ is None else {"number": hex(number), "hash": hash_}))
+        return await good(body)
+
+    return scripted(CHAIN, answer)
+
+
+OURS, THEIRS = "0x" + "0a" * 32, "0x" + "0b" * 32
+PINS = (Pin(10, OURS), Pin(900, OURS))
+
+
+@pytest.mark.parametrize("blocks", [{10: OURS}, {10: OURS, 900: THEIRS}, {900: OURS}, {10: None, 900: OURS}])
+async def test_a_provider_that_shows_our_oldest_block_that_it_has_is_believed(blocks: dict[int, str | None]) -> None:
+    async with stub(showing(blocks)) as server, RpcPool([Url(server.url)], chain_id=CHAIN) as pool:
+        pool.identity.pins = PINS
+        for number in range(3):
+            assert await pool.first.call("echo", [number], int) == number
+        assert server.methods.count("eth_chainId") == 1
+        assert server.methods.count("eth_getBlockByNumber") <= 2
+
+
+@pytest.mark.parametrize(("blocks", "kind", "words"), [
+    ({10: THEIRS}, WrongChain, "another network of chain id 31337: its block 10 is 0x0b0b0b0b..., and ours 0x0a"),
+    ({10: None, 900: THEIRS}, WrongChain, "its block 900"),
+    ({10: None, 900: None}, ProviderFailed, "does not know block 900"),
+    ({}, ProviderFailed, "does not know block 900"),
+])  # fmt: skip
+async def test_b5_a_provider_of_another_network_of_our_chain_id_is_refused_before_anything_is_asked(
+    blocks: dict[int, str | None], kind: type, words: str
+) -> None:
+    async with stub(showing(blocks)) as server, RpcPool([Url(server.url)], chain_id=CHAIN) as pool:
+        pool.identity.pins = PINS
+        with pytest.raises(ProviderFailed, match=re.escape(words)) as caught:
+            await pool.first.call("echo", [1], int)
+        assert type(caught.value) is kind
+        assert "echo" not in server.methods
+        assert words in pool.all[0].reason
+        assert pool.all[0].meter.usage.lies == (kind is WrongChain)
+
+
+async def test_b5_the_pinned_block_is_asked_for_again_over_each_new_connection_and_every_hour(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    blocks: dict[int, str | None] = {10: OURS}
+    async with stub(showing(blocks)) as server, RpcPool([Url(server.url)], chain_id=CHAIN) as pool:
+        provider = pool.all[0]
+        assert await provider.call("echo", [0], int) == 0  # before there is a pin
+        pool.identity.pins = PINS
+        assert await provider.call("echo", [1], int) == 1
+        assert await provider.call("echo", [2], int) == 2
+        assert server.methods.count("eth_getBlockByNumber") == 1
+        blocks[10] = THEIRS
+        assert await provider.call("echo", [3], int) == 3
+        monkeypatch.setattr("paynode.chains.provider.PROOF_SECONDS", 0.0)
+        with pytest.raises(WrongChain):
+            await provider.call("echo", [4], int)
+        assert server.methods.count("echo") == 4
 
 
 async def test_a_real_node_is_understood() -> None:

@@ -68,10 +68,13 @@ def _provider(health: ProviderHealth) -> View:
         "state": health.state,
         "reason": health.reason,
         "head": health.head_number,
-        "calls_today": health.calls_today,
+        "lag_blocks": health.lag_blocks,
+        "errors_today": health.usage.errors,
+        "lies_today": health.usage.lies,
+        "calls_today": health.usage.calls,
         "calls_per_day": health.calls_per_day,
-        "calls_saved_today": health.calls_saved_today,
-        "seconds_waited_today": health.seconds_waited_today,
+        "calls_saved_today": health.usage.calls_saved,
+        "seconds_waited_today": health.usage.seconds_waited,
     }
 
 

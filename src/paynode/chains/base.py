@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from paynode.domain.budget import Usage
 from paynode.domain.chain import Books, Observation
 from paynode.domain.money import Asset
 from paynode.domain.outgoing import PlannedTx as PlannedTx
@@ -58,10 +59,9 @@ class ProviderHealth:
     state: ProviderState
     reason: str | None  # why the state is not ok
     head_number: int | None  # the newest block it told us of
-    calls_today: int  # since midnight UTC or our start, as billed
+    lag_blocks: int | None  # how far that was behind the newest that anybody had told us of
+    usage: Usage  # of today
     calls_per_day: int | None  # what it may be asked; None: as much as we like
-    calls_saved_today: int  # about so many more it would have been asked without its budget
-    seconds_waited_today: int  # for so long looks and calls were put off to save them
 
 
 class TxStatus(StrEnum):

@@ -9,8 +9,10 @@ codes. Everybody else looks at the class of the error.
          ├─ Garbled         not an answer to what was asked
          ├─ WrongChain      a good answer from the wrong network
          ├─ RateLimited     come back later
-         ├─ TooMuch         ask for less: caps on range, size and gas
+         ├─ TooMuch         ask for less: caps on size, results and gas
+         │   ├─ RangeTooWide    ask for fewer blocks
          │   └─ TimedOut
+         ├─ BatchRefused    ask for fewer at once, or for one after the other
          └─ RpcError        the question was understood and refused: reverted, invalid, unknown block
              └─ MethodMissing
 
@@ -37,6 +39,12 @@ WIDTH_WORDS = re.compile(
     r"range|results|too large|size exceed|limit exceeded|logs matched|timeout|timed out|too many (logs|blocks|topics)",
     re.IGNORECASE,
 )
+RANGE_WORDS = re.compile(r"range|too many blocks", re.IGNORECASE)
+RESULT_WORDS = re.compile(r"results|response size|size exceed|logs matched|too many logs", re.IGNORECASE)
+BLOCKS_MAX = re.compile(  # "up to a 10 block range", "limited to a 5 range", "exceed maximum block range: 5000"
+    r"\b([0-9][0-9,]*)(k?)[ -]?(?:blocks?\b|range)|range[^0-9]{0,12}\b([0-9][0-9,]*)(k?)\b", re.IGNORECASE
+)
+BATCH_WORDS = re.compile(r"\bbatch", re.IGNORECASE)
 GAS_WORDS = re.compile(r"out ?of ?gas|gas (required|limit|cap|allowance)|execution (timeout|aborted)", re.IGNORECASE)
 MISSING_WORDS = re.compile(
     r"method\b.*\b(not (found|supported|available|allowed|exist)|does not exist|unavailable)|unsupported method",
@@ -77,10 +85,24 @@ class TooMuch(ProviderFailed):
     is_fault = False
 
 
+class RangeTooWide(TooMuch):
+    """The provider does not read so many blocks at once; `blocks_max` is what it said it would, None if it did not."""
+
+    def __init__(self, provider: str, reason: str, blocks_max: int | None = None) -> None:
+        super().__init__(provider, reason)
+        self.blocks_max = blocks_max
+
+
 class TimedOut(TooMuch):
     """No complete answer within the deadline."""
 
     is_fault = True
+
+
+class BatchRefused(ProviderFailed):
+    """The provider takes no batches, or only shorter ones."""
+
+    is_fault = False
 
 
 class RpcError(ProviderFailed):
@@ -135,17 +157,24 @@ def decode_one(provider: str, body: bytes, id_: int, method: str, type_: Any) ->
 
 def decode_many(provider: str, body: bytes, ids: range, method: str, type_: Any) -> list[Any]:
     """The results of a batch in the order asked, whatever the order answered; the first error is raised."""
-    if body.lstrip().startswith(b"{"):  # the batch as a whole was refused
-        answer = _decode(provider, body, _Answer)
-        raise _failure(provider, answer, method) or Garbled(provider, f"{method}: one answer to a batch")
+    if body.lstrip().startswith(b"{"):
+        failure = _failure(provider, _decode(provider, body, _Answer), method)
+        raise _refused(provider, method, failure)
     answers: list[_Answer] = _decode(provider, body, list[_Answer])
     answer_by_id = {answer.id: answer for answer in answers}
     if len(answers) != len(ids) or len(answer_by_id) != len(ids) or not all(id_ in answer_by_id for id_ in ids):
         for answer in answers:  # some refuse a batch in one element without an id
             if answer.id is None and (failure := _failure(provider, answer, method)):
-                raise failure
+                raise _refused(provider, method, failure)
         raise Garbled(provider, f"{method}: the batch's answers are not those to its questions")
     return [_result(provider, answer_by_id[id_], id_, method, type_) for id_ in ids]
+
+
+def _refused(provider: str, method: str, failure: ProviderFailed | None) -> ProviderFailed:
+    """What one answer to a whole batch means. That it was the batch shows when its parts are answered."""
+    if failure is None or isinstance(failure, RpcError) or BATCH_WORDS.search(failure.reason):
+        return BatchRefused(provider, f"{method}: one answer to a batch" if failure is None else failure.reason)
+    return failure
 
 
 def decode_error(provider: str, body: bytes, method: str) -> ProviderFailed | None:
@@ -175,6 +204,8 @@ def _failure(provider: str, answer: _Answer, method: str) -> ProviderFailed | No
     message = error.message[:MESSAGE_LENGTH_MAX]
     if error.code == 429 or RATE_WORDS.search(message):
         return RateLimited(provider, f"{method}: error {error.code}: {message}")
+    if method == "eth_getLogs" and RANGE_WORDS.search(message) and not RESULT_WORDS.search(message):
+        return RangeTooWide(provider, f"{method}: error {error.code}: {message}", _blocks_max(message))
     if (method == "eth_getLogs" and WIDTH_WORDS.search(message)) or (
         method == "eth_call" and GAS_WORDS.search(message)
     ):
@@ -184,6 +215,14 @@ def _failure(provider: str, answer: _Answer, method: str) -> ProviderFailed | No
     if error.code == -32601 or MISSING_WORDS.search(message):
         return MethodMissing(provider, error.code, message, error.data)
     return RpcError(provider, error.code, message, error.data)
+
+
+def _blocks_max(message: str) -> int | None:
+    """How many blocks the provider says it would read at once."""
+    if (told := BLOCKS_MAX.search(message)) is None:
+        return None
+    digits, thousands = (told[1], told[2]) if told[1] else (told[3], told[4])
+    return int(digits.replace(",", "")[:9]) * (1000 if thousands else 1) or None
 
 
 def _decode(provider: str, body: bytes | msgspec.Raw, type_: Any, prefix: str = "") -> Any:

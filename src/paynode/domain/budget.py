@@ -11,6 +11,7 @@ Spending a fixed multiple of what is left per second left comes closer and close
 """
 
 from dataclasses import dataclass
+from datetime import date
 
 DAY_SECONDS = 86_400.0
 PAUSE_SECONDS_MAX = 300.0  # 288 looks a day, with 2 calls each
@@ -27,6 +28,19 @@ class Budget:
 
     calls_per_day: int | None = None
     calls_per_second: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What one provider was asked on one day, and how it answered."""
+
+    day: date  # of UTC
+    calls: int = 0  # as billed
+    looks: int = 0
+    errors: int = 0  # calls without a usable answer
+    lies: int = 0  # answers found to be wrong: of another network, or of another block than asked for
+    calls_saved: int = 0  # about so many more it would have been asked without its budget
+    seconds_waited: int = 0  # for so long looks and calls were put off to save them
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,13 +14,13 @@ from paynode.domain.budget import PAUSE_SECONDS_MAX
 from paynode.operations import networks
 from paynode.operations.catalogue import Catalogue
 from paynode.operations.observations import apply_observation, load_books
-from paynode.store import bells, chain, deposits, outgoing, watches
+from paynode.store import bells, chain, deposits, outgoing, provider_usage, watches
 from paynode.store.database import Database, Tx
 
 HURRY_SECONDS = 2.0  # while a deposit deepens: somebody waits for "paid"
 HEARTBEAT_SECONDS = PAUSE_SECONDS_MAX  # nothing is open: 288 looks a day keep the cursor fresh for 600 calls
 TICK_SECONDS_MAX = 120.0  # one tick may search for long after an outage; past this, its provider is to blame
-RETRY_SECONDS_MAX = 30.0
+RETRY_SECONDS_MAX = 15.0  # half of the time in which we want to be back once an outage is over
 
 log = structlog.get_logger()
 
@@ -53,6 +53,7 @@ async def run(
             log.warning("network_degraded", network=name, reason=reason, failures=failures)
         else:
             failures = 0
+        note_usage(database, network, clock())
         if failures:
             await trio.sleep(min(2.0**failures / 2, RETRY_SECONDS_MAX))
         else:
@@ -69,6 +70,13 @@ async def tick(database: Database, catalogue: Catalogue, network: Chain, clock: 
     database.write(apply_observation, catalogue, name, books, observation, clock())
     if database.read(chain.network, name).state != "ok":
         database.write(networks.note_recovery, catalogue, name, clock())
+
+
+def note_usage(database: Database, network: Chain, now: datetime) -> None:
+    """Note down now and then what the providers were asked, so that a restart does not begin their day anew."""
+    usage_by_provider = {health.name: health.usage for health in network.providers()}
+    if database.read(provider_usage.is_due, network.network, usage_by_provider, now):
+        database.write(provider_usage.note, network.network, usage_by_provider, now)
 
 
 async def rest(database: Database, catalogue: Catalogue, network: Chain, now: datetime) -> None:

@@ -7,8 +7,9 @@ from tests.chains.evm.scene import CHAIN, DEPTH, NATIVE, USDT, honest, our_addre
 from tests.lab.stub import error, result
 
 from paynode.chains.base import Unavailable
+from paynode.chains.evm.log_range import LogRange
 from paynode.chains.evm.look import Looker
-from paynode.chains.evm.reads import LogRange, Reads
+from paynode.chains.evm.reads import Reads
 from paynode.domain.chain import Pair, RowSource
 
 Call = dict[str, Any]

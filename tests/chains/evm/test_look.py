@@ -17,7 +17,9 @@ from tests.lab.stub import Reply, Stub, Twist, error, in_front_of, reply, result
 
 from paynode.chains.evm import look as look_module
 from paynode.chains.evm.look import Header, Look, Looker, Way, WrongContext, encode
-from paynode.chains.rpc import Garbled, Provider, ProviderFailed, RpcError, RpcPool
+from paynode.chains.jsonrpc import Garbled, ProviderFailed, RpcError
+from paynode.chains.provider import Provider
+from paynode.chains.rpc import RpcPool
 
 CHAIN = 31337
 HISTORY = "0x0000F90827F1C53a10cb7A02335B175320002935"

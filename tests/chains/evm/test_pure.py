@@ -12,9 +12,10 @@ from paynode.chains.base import DeepReorg
 from paynode.chains.evm.codec import TRANSFER_TOPIC, address_topic, decode_transfer
 from paynode.chains.evm.explain import differing, unbooked
 from paynode.chains.evm.fork import all_heights, find_fork, is_doubtful, young_heights
-from paynode.chains.evm.reads import LOG_BLOCKS_MAX, LogRange
+from paynode.chains.evm.log_range import CAP_SECONDS, GROW_AFTER, LOG_BLOCKS_MAX, LogRange
 from paynode.chains.evm.search import Climb, start_heights, windows
 from paynode.chains.evm.wire import Log
+from paynode.chains.jsonrpc import RangeTooWide, TooMuch
 from paynode.domain.chain import BlockRef, Books, Pair, Row, RowKind, RowSource
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -87,20 +88,49 @@ def test_a_bisect_starts_newest_first_and_at_the_floor_last(first: int, head: in
     assert len(heights) <= 13
 
 
-def test_a_log_range_is_halved_by_refusals_and_widened_by_patience() -> None:
+def many_answers(log_range: LogRange, now: float, count: int = GROW_AFTER) -> None:
+    for _ in range(count):
+        log_range.answered(log_range.blocks, now)
+
+
+def test_what_is_too_much_narrows_a_log_range_until_patience_widens_it() -> None:
     log_range = LogRange()
-    log_range.refused(1000)
-    log_range.refused(500)
+    log_range.refused(1000, TooMuch("node", "more than 10000 results"), 0)
+    log_range.refused(500, TooMuch("node", "more than 10000 results"), 0)
     assert log_range.blocks == 250
-    for _ in range(15):
-        log_range.answered(250)
-    log_range.answered(10)  # says nothing about the provider
+    many_answers(log_range, 0, GROW_AFTER - 1)
+    log_range.answered(10, 0)  # says nothing about the provider
     assert log_range.blocks == 250
-    log_range.answered(250)
+    log_range.answered(250, 0)
     assert log_range.blocks == 500
-    log_range.refused(1)
+    log_range.refused(1, TooMuch("node", "more than 10000 results"), 0)
     assert log_range.blocks == 1
     assert LogRange().blocks == LOG_BLOCKS_MAX
+
+
+@given(cap=st.integers(1, 100_000), is_told=st.booleans())
+def test_a_cap_of_log_ranges_costs_its_refusals_once_a_day(cap: int, is_told: bool) -> None:
+    log_range = LogRange()
+
+    def ask(times: int, now: float) -> int:
+        """How many of so many questions were refused."""
+        refusals = 0
+        for _ in range(times):
+            if log_range.blocks > cap:
+                log_range.refused(log_range.blocks, RangeTooWide("node", "no", cap if is_told else None), now)
+                refusals += 1
+            else:
+                log_range.answered(log_range.blocks, now)
+        return refusals
+
+    assert ask(1000, 0) <= (1 if is_told else 2 * LOG_BLOCKS_MAX.bit_length())
+    assert log_range.blocks == cap
+    assert ask(1000, CAP_SECONDS - 1) == 0
+    assert ask(1000, CAP_SECONDS) <= (1 if is_told else cap.bit_length() + 1)
+    assert log_range.blocks == cap
+    cap = max(cap // 3, 1)  # another plan
+    ask(1000, CAP_SECONDS)
+    assert log_range.blocks == cap
 
 
 def test_a_chain_that_only_grew_leaves_everything_in_place() -> None:

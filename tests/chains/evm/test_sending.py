@@ -11,8 +11,9 @@ from tests.chains.evm.scene import NATIVE, Scene, honest, scene
 from tests.lab.stub import error, result
 
 from paynode.chains.base import Outgoing, Refused, TxStatus, Unavailable, WouldRevert
+from paynode.chains.evm import sending
 from paynode.chains.evm.refusals import Answer, answer_to_broadcast, is_revert
-from paynode.chains.evm.sending import Draft, raised
+from paynode.chains.evm.sending import L1_FEE_ORACLE, Draft, raised
 from paynode.chains.jsonrpc import RpcError
 from paynode.domain.money import Asset
 
@@ -193,6 +194,31 @@ async def test_a_rollup_keeps_a_bound_of_its_data_fee_behind() -> None:
         before = draft(planned.body)
         assert planned.value_units == ETHER - before.gas * before.price_max - 2000
         assert planned.value_units + planned.fee_limit_units == ETHER
+
+
+async def test_an_empty_answer_of_the_fee_oracle_is_believed_for_a_while_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with scene(providers=1) as s:
+        await s.lab.set_code(L1_FEE_ORACLE, "0x6103e860005260206000f3")
+        await s.lab.send_native(OURS, ETHER)
+        wanted = Outgoing(OURS, s.lab.accounts[9], native(s), ETHER, empties_sender=True)
+
+        def without_oracle(call: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+            is_oracle = call["method"] == "eth_call" and call["params"][0].get("to") == L1_FEE_ORACLE
+            return result(call, "0x") if is_oracle else answer
+
+        s.liars[0].twist = without_oracle
+        assert draft((await s.chain.prepare(wanted, 0)).body).l1_reserve == "0x0"
+        s.liars[0].twist = honest
+        assert draft((await s.chain.prepare(wanted, 0)).body).l1_reserve == "0x0"
+        monkeypatch.setattr(sending, "NO_L1_FEE_SECONDS", 0.0)
+        s.connect()
+        s.liars[0].twist = without_oracle
+        assert draft((await s.chain.prepare(wanted, 0)).body).l1_reserve == "0x0"
+        s.liars[0].twist = honest
+        assert draft((await s.chain.prepare(wanted, 0)).body).l1_reserve == hex(2000)
+        s.liars[0].twist = without_oracle
+        with pytest.raises(Unavailable, match="nothing where the fee oracle is"):
+            await s.chain.prepare(wanted, 0)
 
 
 async def test_the_wrong_key_signs_nothing() -> None:

@@ -6,6 +6,7 @@ does the network stop.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 import trio
 
@@ -21,19 +22,20 @@ from paynode.chains.base import (
     Unavailable,
 )
 from paynode.chains.evm import sending
+from paynode.chains.evm.log_range import LogRange
 from paynode.chains.evm.look import Looker, WrongContext
-from paynode.chains.evm.reads import LogRange, Reads
+from paynode.chains.evm.pinning import agreed_pin, pins_of
+from paynode.chains.evm.reads import Reads
 from paynode.chains.evm.tick import Memory, Tick
 from paynode.chains.evm.watchlist import Watchlist
 from paynode.chains.evm.wire import Quantity, parse_address
 from paynode.chains.jsonrpc import ProviderFailed
-from paynode.chains.rpc import REST_SECONDS_MAX, Provider, RpcPool
+from paynode.chains.provider import Provider
+from paynode.chains.rpc import RpcPool
 from paynode.domain.chain import BlockRef, Books, Observation
 from paynode.domain.money import Asset
 
-ALONE_REST_SECONDS = (
-    5.0  # of a provider without another: behind one name stand many machines, and the next may be right
-)
+HEARD_SECONDS = 3600.0
 STUCK_SECONDS = 60  # five blocks of the slowest chain we know
 STUCK_BLOCKS = 2  # providers of one chain are often a block or two apart
 
@@ -50,7 +52,8 @@ class EvmChain:
         self._looker = Looker(chain_id)
         self._log_ranges = {provider.name: LogRange() for provider in pool.all}
         self._memory = Memory()
-        self._head_numbers: dict[str, int] = {}  # by provider, as far as one told us
+        self._heads: dict[str, tuple[int, int]] = {}  # by provider: its head, and how far it was behind the others
+        self._heard_at: dict[str, float] = {}  # by provider that is not the first: when we last asked for its head
         self._deep: dict[str, DeepReorg] = {}  # of each provider whose last look found our past gone
         self._head_since: tuple[str, float] | None = None  # the newest head's hash, and when it was first seen
         self._sending = sending.Sending(chain_id, pool)
@@ -89,6 +92,7 @@ class EvmChain:
         return await self._head_number(self._pool.first)
 
     async def observe(self, books: Books) -> Observation:
+        await self._pin(books)
         watchlist = Watchlist.of(books, self._assets)
         failures: list[Exception] = []
         for primary in self._pool.providers() or (self._pool.first,):
@@ -106,23 +110,35 @@ class EvmChain:
             )
             try:
                 seen = await tick.observe()
-                self._head_numbers[primary.name] = seen.head.number
+                self._note_head(primary, seen.head.number)
                 await self._doubt_a_stuck_head(primary, second, seen.head)
                 self._deep.pop(primary.name, None)
+                await self._ask_after_others(primary)
                 return seen
             except DeepReorg as reorg:
                 self._deep[primary.name] = reorg
                 failures.append(reorg)
                 if len(self._deep) == len(self._pool.all):
                     raise
-                # Perhaps it serves another network of the same chain id: it is not believed in anything for a while.
+                primary.meter.lied()  # it is not believed in anything for a while
                 primary.degrade(f"not the chain that we followed: {reorg}")
             except WrongContext as failure:
-                primary.degrade(failure.reason, ALONE_REST_SECONDS if len(self._pool.all) == 1 else REST_SECONDS_MAX)
+                primary.meter.lied()
+                primary.degrade(failure.reason)
                 failures.append(failure)
             except ProviderFailed as failure:
                 failures.append(failure)
         raise Unavailable("; ".join(map(str, failures)))
+
+    async def _pin(self, books: Books) -> None:
+        """Tell the pool by which blocks to know our network."""
+        identity, pins = self._pool.identity, pins_of(books)
+        if identity.first_pin is not None:
+            pins = (identity.first_pin, *pins[-1:])  # the same to the end: another would have to be proven anew
+        elif not pins:
+            asked = self._pool.providers() or (self._pool.first,)
+            pins = (await agreed_pin([self._reads(each) for each in asked], books.horizon),)
+        identity.pins = pins
 
     async def _doubt_a_stuck_head(self, primary: Provider, second: Provider | None, head: BlockRef) -> None:
         """Let `primary` rest if its head has stood still for long while another provider's went on."""
@@ -137,6 +153,15 @@ class EvmChain:
                 return
             if ahead > STUCK_BLOCKS:
                 primary.degrade(f"its head stands still, {ahead} blocks behind {second.name}")
+
+    async def _ask_after_others(self, primary: Provider) -> None:
+        """Hear of each other provider once an hour: one that has died is known before it is needed."""
+        now = trio.current_time()
+        for provider in self._pool.providers():
+            if provider is not primary and now - self._heard_at.get(provider.name, -float("inf")) > HEARD_SECONDS:
+                self._heard_at[provider.name] = now
+                with suppress(ProviderFailed):
+                    await self._head_number(provider)
 
     async def balance_units(self, asset: Asset, address: str) -> int:
         provider = self._pool.first
@@ -186,6 +211,7 @@ class EvmChain:
 
     def _health(self, provider: Provider) -> ProviderHealth:
         state, reason, meter = ProviderState.OK, None, provider.meter
+        head_number, lag_blocks = self._heads.get(provider.name, (None, None))
         if provider.reason:
             state, reason = ProviderState.FAILING, provider.reason
         elif meter.is_spent:
@@ -194,17 +220,20 @@ class EvmChain:
             name=provider.name,
             state=state,
             reason=reason,
-            head_number=self._head_numbers.get(provider.name),
-            calls_today=meter.calls_today,
+            head_number=head_number,
+            lag_blocks=lag_blocks,
+            usage=meter.usage,
             calls_per_day=meter.calls_per_day,
-            calls_saved_today=meter.calls_saved_today,
-            seconds_waited_today=meter.seconds_waited_today,
         )
 
     async def _head_number(self, provider: Provider) -> int:
         number = (await self._reads(provider).head()).ref.number
-        self._head_numbers[provider.name] = number
+        self._note_head(provider, number)
         return number
+
+    def _note_head(self, provider: Provider, number: int) -> None:
+        newest = max([number, *(head for name, (head, _) in self._heads.items() if name != provider.name)])
+        self._heads[provider.name] = (number, newest - number)
 
     def _reads(self, provider: Provider) -> Reads:
         return Reads(provider, self._looker, self._log_ranges[provider.name])

@@ -20,7 +20,7 @@ from typing import Any
 import msgspec
 
 from paynode.chains.jsonrpc import Garbled, ProviderFailed, RpcError, TimedOut, TooMuch
-from paynode.chains.rpc import Provider
+from paynode.chains.provider import Provider
 
 SELECTOR = "24058ae1"  # look(address[],address[],uint256[])
 LENT_ADDRESS = "0x00000000000000007061796e6f64652e6c6f6f6b"  # where nobody has code: "paynode.look"

@@ -8,41 +8,24 @@ anything about money.
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
+import trio
+
 from paynode.chains.evm.codec import call_balance_of, log_filter
+from paynode.chains.evm.log_range import LogRange
 from paynode.chains.evm.look import Header, Look, Looker
 from paynode.chains.evm.traces import FlatTrace, InnerTransfer, NestedTrace, TraceMethod, of_flat, of_nested
 from paynode.chains.evm.wire import Block, Bytes, FullBlock, Log, Quantity, Tx, TxReceipt
 from paynode.chains.jsonrpc import Garbled, RpcError, TooMuch
-from paynode.chains.rpc import Provider
+from paynode.chains.provider import Provider
 from paynode.domain.chain import BlockRef
 
 TOPICS_MAX = 1000  # geth, bor and bsc cap a topic list
 HASHES_PER_LOOK_MAX = 256
-LOG_BLOCKS_MAX = 1 << 22  # where the range of a log query starts; providers' caps halve it
-GROW_AFTER = 16  # so many answers in a row, and a wider range is tried again
 RECENT_STATE_BLOCKS = 64  # every full node has the state of the newest 128 blocks
 
 
 class Pruned(Exception):
     """The provider no longer has the state of that block."""
-
-
-class LogRange:
-    """How many blocks one provider takes per log query: halved when it refuses, widened again when it has been good."""
-
-    def __init__(self) -> None:
-        self.blocks = LOG_BLOCKS_MAX
-        self._answers = 0
-
-    def refused(self, blocks: int) -> None:
-        self.blocks, self._answers = max(blocks // 2, 1), 0
-
-    def answered(self, blocks: int) -> None:
-        if blocks < self.blocks:
-            return  # it was not the provider that bounded this one
-        self._answers += 1
-        if self._answers >= GROW_AFTER:
-            self.blocks, self._answers = min(self.blocks * 2, LOG_BLOCKS_MAX), 0
 
 
 class Reads:
@@ -188,13 +171,33 @@ class Reads:
             reached = high - blocks
             try:
                 logs = await self._logs(contracts, addresses, reached, high)
-            except TooMuch:
-                if blocks == 1:
-                    raise
-                self._log_range.refused(blocks)
-                continue
-            self._log_range.answered(blocks)
+            except TooMuch as failure:
+                if blocks > 1:
+                    self._log_range.refused(blocks, failure, trio.current_time())
+                    continue
+                logs = await self._logs_by_halves(contracts, addresses, reached, high, failure)
+            self._log_range.answered(blocks, trio.current_time())
             return logs, reached
+
+    async def _logs_by_halves(
+        self, contracts: Sequence[str], addresses: Sequence[str], low: int, high: int, failure: TooMuch
+    ) -> list[Log]:
+        """The logs of one block that has too many of ours for one answer."""
+        if len(addresses) > 1:
+            at = len(addresses) // 2
+            halves = [(contracts, addresses[:at]), (contracts, addresses[at:])]
+        elif len(contracts) > 1:
+            at = len(contracts) // 2
+            halves = [(contracts[:at], addresses), (contracts[at:], addresses)]
+        else:
+            raise failure
+        logs: list[Log] = []
+        for some_contracts, some_addresses in halves:
+            try:
+                logs += await self._logs(some_contracts, some_addresses, low, high)
+            except TooMuch as again:
+                logs += await self._logs_by_halves(some_contracts, some_addresses, low, high, again)
+        return logs
 
     async def _logs(self, contracts: Sequence[str], addresses: Sequence[str], low: int, high: int) -> list[Log]:
         logs: list[Log] = []

@@ -8,13 +8,15 @@ https://eips.ethereum.org/EIPS/eip-1559
 """
 
 import msgspec
+import trio
 
 from paynode.chains.base import Fees, Outgoing, PlannedTx, Refused, SignedTx, TxStatus, Unavailable, WouldRevert
 from paynode.chains.evm.codec import call_transfer
 from paynode.chains.evm.refusals import Answer, answer_to_broadcast, is_revert, is_too_poor
 from paynode.chains.evm.wire import Block, Bytes, Hash, Quantity, Tx, TxReceipt
-from paynode.chains.jsonrpc import ProviderFailed, RpcError
-from paynode.chains.rpc import Provider, RpcPool
+from paynode.chains.jsonrpc import Garbled, ProviderFailed, RpcError
+from paynode.chains.provider import Provider
+from paynode.chains.rpc import RpcPool
 from paynode.domain.money import Asset
 
 NATIVE_GAS = 21_000
@@ -23,6 +25,7 @@ TOKEN_GAS_MAX = 300_000
 TOKEN_GAS_GUESS = 100_000  # where an estimate is impossible: the sender holds no token yet
 L1_FEE_ORACLE = "0x420000000000000000000000000000000000000F"  # OP stack predeploy
 L1_FEE_UPPER_BOUND = "0xf1c7a58b"  # getL1FeeUpperBound(uint256 unsignedTxSize)
+NO_L1_FEE_SECONDS = 600.0  # so long an empty answer is believed: it may be one provider's slip
 NATIVE_TX_BYTES = 130  # of a plain transfer; with its signature it is at most this
 TOKEN_TX_BYTES = 200
 
@@ -74,7 +77,8 @@ class Sending:
     def __init__(self, chain_id: int, pool: RpcPool) -> None:
         self._chain_id = chain_id
         self._pool = pool
-        self._has_l1_fee: bool | None = None  # not yet known
+        self._has_l1_fee = False  # True once the oracle has answered: then it is there for good
+        self._no_l1_fee_until = -float("inf")
 
     async def fees(self, asset: Asset, sender: str, recipient: str) -> Fees:
         provider = self._pool.first
@@ -250,15 +254,20 @@ class Sending:
 
     async def _l1_fee(self, provider: Provider, tx_bytes: int) -> int:
         """A bound of what a rollup of the OP stack adds for data, doubled since it moves; 0 elsewhere."""
-        if self._has_l1_fee is False:
+        if trio.current_time() < self._no_l1_fee_until:
             return 0
         call = {"to": L1_FEE_ORACLE, "data": f"{L1_FEE_UPPER_BOUND}{tx_bytes:064x}"}
         try:
             answer: str = await provider.call("eth_call", [call, "latest"], Bytes)
         except RpcError as error:
             raise _judged(error) from None
-        self._has_l1_fee = len(answer) == 66
-        return 2 * int(answer, 16) if self._has_l1_fee else 0
+        if len(answer) == 66:
+            self._has_l1_fee = True
+            return 2 * int(answer, 16)
+        if self._has_l1_fee:
+            raise Garbled(provider.name, "eth_call: nothing where the fee oracle is")
+        self._no_l1_fee_until = trio.current_time() + NO_L1_FEE_SECONDS
+        return 0
 
     async def _quantity(self, provider: Provider, method: str) -> int:
         return int(await provider.call(method, [], Quantity), 16)

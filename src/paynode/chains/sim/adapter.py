@@ -17,6 +17,7 @@ from paynode.chains.base import (
 )
 from paynode.chains.sim import keys, look, wallet
 from paynode.chains.sim.world import World
+from paynode.domain.budget import Usage
 from paynode.domain.chain import Books, Observation
 from paynode.domain.money import Asset
 
@@ -50,10 +51,9 @@ class SimChain:
                 state=ProviderState.FAILING if is_out else ProviderState.OK,
                 reason=OUTAGE if is_out else None,
                 head_number=self._world.head.number,
-                calls_today=0,
+                lag_blocks=0,
+                usage=Usage(self._world.head.at.date()),
                 calls_per_day=None,
-                calls_saved_today=0,
-                seconds_waited_today=0,
             )
         ]
 
