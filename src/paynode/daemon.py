@@ -7,7 +7,7 @@ every step may run twice.
 import os
 import secrets
 import signal
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -45,7 +45,7 @@ from paynode.sources.rates import RateSource, opened
 from paynode.store import database as databases
 from paynode.store import provider_usage, stores
 from paynode.store.crash import CrashPoints
-from paynode.store.database import Database
+from paynode.store.database import DISK_FULL, Database
 
 SIM_BLOCK_SECONDS = 1.0
 SIM_GAS_UNITS = 10**19  # what a simulated gas station starts with: ten coins of 18 decimals
@@ -54,6 +54,8 @@ SIM_GAS_UNITS = 10**19  # what a simulated gas station starts with: ten coins of
 PATIENCE_SECONDS = 600.0  # of what waits for networks: past an idle scanner's heartbeat, and its longest tick
 AUDIT_PATIENCE_SECONDS = 2 * auditor.INTERVAL_SECONDS
 SHORT_PATIENCE_SECONDS = 60.0  # of what waits for nobody: these loops come round every second or two
+
+FULL_DISK_SECONDS = 5.0
 
 log = structlog.get_logger()
 
@@ -206,33 +208,53 @@ async def _start_common(services: trio.Nursery, node: Node, progress: Progress) 
         beat=beat,
         passing=node.crash.passing,
     )
-    await services.start(run)
+    await services.start(_outlast, run)
     beat = progress.beater("timers", SHORT_PATIENCE_SECONDS)
-    await services.start(partial(timers.run, database, catalogue, clock=clock, beat=beat))
+    await services.start(_outlast, partial(timers.run, database, catalogue, clock=clock, beat=beat))
     beat = progress.beater("auditor", AUDIT_PATIENCE_SECONDS)
     path = node.config.node.database
-    await services.start(partial(auditor.run, database, catalogue, path, clock=clock, beat=beat))
+    await services.start(_outlast, partial(auditor.run, database, catalogue, path, clock=clock, beat=beat))
     if node.sources:
         beat = progress.beater("rates", SHORT_PATIENCE_SECONDS)
-        await services.start(partial(rates.run, database, catalogue, node.sources, clock=clock, beat=beat))
+        await services.start(_outlast, partial(rates.run, database, catalogue, node.sources, clock=clock, beat=beat))
 
 
 async def _start_network(services: trio.Nursery, node: Node, name: str, network: Chain, progress: Progress) -> None:
     """Start the loops of one network."""
     database, catalogue, clock = node.database, node.catalogue, node.clock
     beat = progress.beater(f"scanner:{name}", PATIENCE_SECONDS)
-    await services.start(partial(scanner.run, database, catalogue, network, clock=clock, beat=beat))
+    await services.start(_outlast, partial(scanner.run, database, catalogue, network, clock=clock, beat=beat))
     beat = progress.beater(f"sweeper:{name}", PATIENCE_SECONDS)
-    await services.start(partial(sweeper.run, database, catalogue, network, clock=clock, beat=beat))
+    await services.start(_outlast, partial(sweeper.run, database, catalogue, network, clock=clock, beat=beat))
     private_key = node.keys_of(node.catalogue.networks[name])
     if private_key is not None:
         beat = progress.beater(f"sender:{name}", PATIENCE_SECONDS)
         run = partial(
             sender.run, database, catalogue, network, private_key, clock=clock, beat=beat, passing=node.crash.passing
         )
-        await services.start(run)
+        await services.start(_outlast, run)
     if name in node.worlds:
         services.start_soon(miner.run, node.worlds[name], SIM_BLOCK_SECONDS)
+
+
+async def _outlast(
+    run: Callable[..., Awaitable[None]], *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+) -> None:
+    """Run a service; while the disk is full it waits, and begins anew once there is room: every step may run twice.
+
+    Meanwhile nothing is sent, since signed bytes must be stored first.
+    """
+    while True:
+        is_full = False
+        try:
+            await run(task_status=task_status)
+        except* DISK_FULL as full:
+            is_full = True
+            log.error("disk_full", reason=str(full.exceptions[0]))
+        if not is_full:
+            return
+        task_status = trio.TASK_STATUS_IGNORED  # it reported when it began
+        await trio.sleep(FULL_DISK_SECONDS)
 
 
 @asynccontextmanager

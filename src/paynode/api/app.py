@@ -4,6 +4,7 @@ import traceback
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
+import apsw
 import structlog
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, Scope
 from quart import Response, g, request
@@ -34,6 +35,7 @@ from paynode.api.refusals import Refusal
 from paynode.api.routes import Routes
 from paynode.domain.errors import Conflict, FieldProblem, Invalid, NotFound, RateUnavailable, Rejected
 from paynode.operations.rates import want
+from paynode.store.database import CANNOT_WRITE
 from paynode.store.ids import new_id
 
 TABLES: tuple[Routes, ...] = (
@@ -54,6 +56,8 @@ TABLES: tuple[Routes, ...] = (
 BODY_SECONDS = 10  # for all of a body: 64 KiB in that time is slower than any phone
 RATE_RETRY_SECONDS = 30
 NEW_RATE_RETRY_SECONDS = 5  # of a currency that nobody asked for before: the sources are being asked now
+STORAGE_RETRY_SECONDS = 30
+STORAGE_DETAIL = "The node's disk takes nothing at the moment. The request changed nothing; try again later."
 NOWHERE = "/*"  # a path that no route has
 SECURITY_HEADERS: Mapping[str, str] = {
     "X-Content-Type-Options": "nosniff",
@@ -115,6 +119,13 @@ def create_app(node: ApiNode) -> QuartTrio:
         kept = {name: value for name, value in error.get_headers() if name == "Allow"}
         code, detail = _HTTP_PROBLEMS.get(status, ("malformed_request", "The request cannot be understood."))
         return refused(status, code, detail, kept)
+
+    @app.errorhandler(apsw.Error)
+    async def not_stored(error: apsw.Error) -> Response:
+        if not isinstance(error, CANNOT_WRITE):
+            return await broken(error)
+        log.error("store_cannot_write", request_id=request_id(), reason=str(error))
+        return refused(503, "storage_unavailable", STORAGE_DETAIL, {"Retry-After": str(STORAGE_RETRY_SECONDS)})
 
     @app.errorhandler(Exception)
     async def broken(error: Exception) -> Response:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL
+from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL, EDQUOT, EFBIG, EIO, ENOSPC, EROFS
 from typing import IO, Any
 
 import apsw
@@ -12,11 +12,12 @@ from paynode.cli.exit_codes import ExitCode
 from paynode.config import ConfigMistakes
 from paynode.domain.errors import Rejected
 from paynode.operations.startup import StartupProblem
-from paynode.store.database import DatabaseProblem
+from paynode.store.database import CANNOT_WRITE, DatabaseProblem
 from paynode.store.lock import AlreadyRunning
 
 EXPECTED = (ConfigMistakes, StartupProblem, DatabaseProblem, AlreadyRunning, Rejected, apsw.Error)
 LISTEN_ERRORS = (EADDRINUSE, EADDRNOTAVAIL, EACCES)
+DISK_ERRORS = (ENOSPC, EDQUOT, EFBIG, EIO, EROFS)
 
 
 class Failure(click.ClickException):
@@ -73,12 +74,15 @@ def _failure(error: Exception) -> Failure | None:
                 "Another process holds the database. Try again; if it stays so, look for a second paynode or a backup."
             )
             return Failure(ExitCode.BUSY, text)
-        case apsw.FullError() | apsw.IOError() | apsw.ReadOnlyError():
+        case _ if isinstance(error, CANNOT_WRITE):
             text = f"The database cannot be written ({error}). Look for space on its disk, and at its owner and mode."
             return Failure(ExitCode.IO, text)
         case OSError(errno=errno) if errno in LISTEN_ERRORS:  # others, out of a service, are bugs
             text = f"An address of node.listen cannot be had: {error.strerror}. Stop what has it, or name another."
             return Failure(ExitCode.BUSY, text)
+        case OSError(errno=errno) if errno in DISK_ERRORS:
+            text = f"A file cannot be written: {error.strerror}. Look for space on the disk of node.data_dir."
+            return Failure(ExitCode.IO, text)
     return None
 
 

@@ -21,6 +21,10 @@ APPLICATION_ID = 0x70_61_79_6E  # "payn", https://www.sqlite.org/pragma.html#pra
 SQLITE_VERSION_MIN = 3_051_003  # fixes a corruption when a write-ahead log is reset while it is read
 BUSY_MS = 5000  # a command's write takes milliseconds; the daemon's longest operation less than a second
 
+# The disk does not take what is written: it is full, broken or read-only. The transaction was undone.
+CANNOT_WRITE = (apsw.FullError, apsw.IOError, apsw.ReadOnlyError)
+DISK_FULL = apsw.FullError  # room may be made at any time
+
 P = ParamSpec("P")
 R = TypeVar("R")
 Value = str | int | bytes | None
