@@ -40,6 +40,8 @@ class Bookkeeper:
     hold: str | None = None
     claims: list[Claim] = field(default_factory=list)  # looked into at every tick until they are answered for good
     answers: dict[Claim, ClaimAnswer] = field(default_factory=dict)
+    touched: set[str] = field(default_factory=set)
+    treasuries: set[str] = field(default_factory=set)
 
     def watch(
         self, address: str, methods: Iterable[str], *, depth: int = 3, floor: int | None = None, dust_units: int = 0
@@ -64,6 +66,9 @@ class Bookkeeper:
             own_nonces=dict(self.own_nonces),
             horizon=self.horizon,
             claims=tuple(self.claims),
+            touched=frozenset(self.touched),
+            treasuries=frozenset(self.treasuries),
+            wide=frozenset(each.number for each in self.checkpoints),
         )
 
     def apply(self, seen: Observation) -> None:

@@ -92,7 +92,7 @@ async def test_a_doubtful_view_ends_nothing(node: SimNode) -> None:
     invoice_id = node.create()
     node.clock.advance(DEADLINE_PASSES)
     node.worlds["alpha"].mine()
-    books = node.database.read(load_books, node.catalogue, "alpha", node.clock())
+    books = node.database.read(load_books, node.catalogue, "alpha")
     observation = replace(await node.chains["alpha"].observe(books), hold="two providers disagree")
     node.database.write(apply_observation, node.catalogue, "alpha", books, observation, node.clock())
     assert node.states(invoice_id)[0] == "open"

@@ -15,7 +15,7 @@ async def test_an_address_shown_during_the_tick_of_a_reorg_is_searched_from_the_
     await node.look()
     world = node.worlds["alpha"]
     world.reorg(4, keep=False)
-    books = node.database.read(load_books, node.catalogue, "alpha", node.clock())
+    books = node.database.read(load_books, node.catalogue, "alpha")
     observation = await node.chains["alpha"].observe(books)
     invoice = node.create()
     node.database.write(apply_observation, node.catalogue, "alpha", books, observation, node.clock())
@@ -29,10 +29,10 @@ async def test_a_floor_follows_each_deeper_fork(tmp_path: Path) -> None:
     await node.mine(9, "alpha")
     await node.look()
     pair = Pair(node.address(node.create()), "alpha_usdt")
-    node.database.write(watches.lower_floors, "alpha", {pair: 8})
+    node.database.write(watches.set_floors, "alpha", {pair: 8})
     for depth, floor in ((2, 7), (5, 5)):
         node.worlds["alpha"].reorg(depth, keep=False)
         await node.look("alpha")
-        books = node.database.read(load_books, node.catalogue, "alpha", node.clock())
+        books = node.database.read(load_books, node.catalogue, "alpha")
         [watch] = [watch for watch in books.watches if watch.address == pair.address]
         assert books.floor(watch, pair.method) == floor

@@ -23,7 +23,7 @@ def node(tmp_path: Path) -> SimNode:
 
 def see(node: SimNode, **what: object) -> None:
     """Let the scanner store this sight of the head, and nothing else."""
-    books = node.database.read(load_books, node.catalogue, "alpha", node.clock())
+    books = node.database.read(load_books, node.catalogue, "alpha")
     disputes = dict(books.disputes)
     seen = Observation(node.worlds["alpha"].head, None, disputes=disputes, **what)  # type: ignore[arg-type]
     node.database.write(apply_observation, node.catalogue, "alpha", books, seen, node.clock())
@@ -178,7 +178,7 @@ async def pass_by(node: SimNode) -> None:
 
 
 def watched(node: SimNode) -> set[str]:
-    return {watch.address for watch in node.database.read(load_books, node.catalogue, "alpha", node.clock()).watches}
+    return {watch.address for watch in node.database.read(load_books, node.catalogue, "alpha").watches}
 
 
 def under_watch(node: SimNode) -> None:

@@ -25,7 +25,7 @@ DOLLAR = 10**6
 
 async def observed(node: SimNode, network: str = "alpha") -> tuple[Books, Observation]:
     """One tick's reads, not stored."""
-    books = node.database.read(load_books, node.catalogue, network, node.clock())
+    books = node.database.read(load_books, node.catalogue, network)
     return books, await node.chains[network].observe(books)
 
 
@@ -216,7 +216,7 @@ async def test_the_very_block_that_left_may_come_back(node: SimNode) -> None:
     before = node.worlds["alpha"].snapshot()
     node.worlds["alpha"].reorg(1, keep=False)
     await node.look()
-    books = node.database.read(load_books, node.catalogue, "alpha", node.clock())
+    books = node.database.read(load_books, node.catalogue, "alpha")
     node.worlds["alpha"].restore(before)
     node.clock.advance(BLOCK)
     node.worlds["alpha"].mine(3)
@@ -307,7 +307,7 @@ async def test_a_reorganisation_lowers_the_cursor_and_the_floors(node: SimNode) 
     await node.mine()
     node.worlds["alpha"].reorg(2, keep=False)
     await node.look()
-    books = node.database.read(load_books, node.catalogue, "alpha", node.clock())
+    books = node.database.read(load_books, node.catalogue, "alpha")
     assert books.cursor == node.worlds["alpha"].head
     [watch] = [watch for watch in books.watches if watch.address == node.address(invoice_id)]
     assert books.floor(watch, "alpha_usdt") == node.worlds["alpha"].head.number - 3
@@ -331,7 +331,9 @@ async def test_a_watch_ends_once_the_chain_was_seen_past_it(node: SimNode) -> No
     address = node.address(node.create("10"))
     node.clock.advance(timedelta(days=8))
     await node.mine(2)
-    books = node.database.read(load_books, node.catalogue, "alpha", node.clock())
+    assert address in {watch.address for watch in node.database.read(load_books, node.catalogue, "alpha").watches}
+    await node.mine(3)  # deep enough that its blocks stay, and read once more
+    books = node.database.read(load_books, node.catalogue, "alpha")
     assert address not in {watch.address for watch in books.watches}
 
 

@@ -249,7 +249,7 @@ async def test_a_disputed_balance_is_not_collected(node: SimNode) -> None:
 
 async def test_on_a_doubtful_view_nothing_is_planned(node: SimNode) -> None:
     invoice_id = await paid(node)
-    books = node.database.read(load_books, node.catalogue, "alpha", node.clock())
+    books = node.database.read(load_books, node.catalogue, "alpha")
     observation = replace(await node.chains["alpha"].observe(books), hold="two providers disagree")
     node.database.write(apply_observation, node.catalogue, "alpha", books, observation, node.clock())
     await node.plan()

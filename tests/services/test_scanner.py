@@ -1,7 +1,6 @@
 """The scanner: how often it looks, and what becomes of a network that fails."""
 
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from paynode.domain.chain import Books, Observation
 from paynode.operations import invoices
 from paynode.services import scanner
 from paynode.services.scanner import HEARTBEAT_SECONDS, RETRY_SECONDS_MAX, TICK_SECONDS_MAX
-from paynode.store import bells, chain
+from paynode.store import bells, chain, watches
 
 SLOW_TICKS = """
 [networks.alpha]
@@ -38,7 +37,7 @@ async def node(tmp_path: Path) -> SimNode:
 
 
 def pause(node: SimNode) -> float:
-    return node.database.read(scanner.pause_seconds, node.catalogue, "alpha", node.clock())
+    return node.database.read(scanner.pause_seconds, node.catalogue, "alpha")
 
 
 async def run_for(node: SimNode, seconds: float) -> int:
@@ -66,10 +65,7 @@ async def test_it_looks_often_only_while_somebody_waits(node: SimNode) -> None:
     assert pause(node) == 2
     node.fund_gas()
     await node.turn(10)
-    assert pause(node) == 15  # late money is still watched for
-    node.clock.advance(timedelta(days=8))
-    await node.mine(70)
-    assert pause(node) == HEARTBEAT_SECONDS
+    assert pause(node) == HEARTBEAT_SECONDS  # late money is still watched for, and need not hurry
 
 
 async def test_a_scarce_budget_stretches_the_pause_and_no_bell_shortens_it(
@@ -97,14 +93,45 @@ async def test_a_scarce_budget_stretches_the_pause_and_no_bell_shortens_it(
     assert asked == [(15, False)] * 4
     await node.mine()
     with trio.move_on_after(1):
-        await scanner.rest(node.database, node.catalogue, node.chains["alpha"], node.clock())
+        await scanner.rest(node.database, node.catalogue, node.chains["alpha"])
     assert asked[-1] == (2, True)
 
 
-async def test_a_cancelled_invoice_is_still_watched(node: SimNode) -> None:
+async def test_a_cancelled_invoice_is_still_watched_without_hurry(node: SimNode) -> None:
     invoice_id = node.create("10")
     node.act(invoices.cancel, invoice_id)
-    assert pause(node) == 15
+    assert pause(node) == HEARTBEAT_SECONDS
+    node.pay(invoice_id, 10_000_000)
+    await node.mine()
+    assert len(node.deposits(invoice_id)) == 1
+
+
+async def test_of_many_addresses_those_that_nobody_waits_for_are_looked_at_now_and_then(
+    node: SimNode, autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watches, "FEW", 1)
+    looked: list[set[str]] = []
+    observe = node.chains["alpha"].observe
+
+    async def noting(books: Books) -> Observation:
+        looked.append({watch.address for watch in books.watches})
+        return await observe(books)
+
+    monkeypatch.setattr(node.chains["alpha"], "observe", noting)
+    cancelled, waiting = node.create("10"), node.create("10")
+    node.act(invoices.cancel, cancelled)
+    await run_for(node, 1300)
+    slow = [number for number, addresses in enumerate(looked) if node.address(cancelled) in addresses]
+    assert slow == [0, 40, 80]  # every ten minutes, in looks 15 s apart
+    assert all(node.address(waiting) in addresses for addresses in looked)
+    node.pay(cancelled, 10_000_000)
+    node.worlds["alpha"].mine()
+    await run_for(node, 100)
+    assert len(node.deposits(cancelled)) == 1  # found by the first look of this run
+    looked.clear()
+    node.worlds["alpha"].mine()
+    await scanner.tick(node.database, node.catalogue, node.chains["alpha"], node.clock, is_wide=False)
+    assert node.address(cancelled) in looked[-1]  # what was found deepens: it is looked at with the rest
 
 
 async def test_an_outage_degrades_and_recovery_is_told_each_once(

@@ -103,6 +103,7 @@ class Watch:
     depth: int  # confirmations that its rows need
     methods: tuple[str, ...]  # the assets watched on it
     dust_units: int = 0  # native coins: a rise below it is booked, but not worth searching for its block
+    is_ending: bool = False  # its time is over on the chain, at depth: its logs are read once more, and it is left
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +164,7 @@ class Books:
     """What the store believes about one network: the input of one tick."""
 
     checkpoints: Sequence[BlockRef]  # newest first; the first is the cursor; empty: never looked
-    watches: Sequence[Watch]
+    watches: Sequence[Watch]  # those of this tick: every open one if it is wide, else those that somebody waits for
     rows: Sequence[Row]  # every row of the watched addresses that is not void, oldest first
     disputes: Mapping[Pair, Dispute] = field(default_factory=dict)
     floors: Mapping[Pair, int] = field(default_factory=dict)  # where it differs from the watch's
@@ -174,6 +175,10 @@ class Books:
     )  # by sender: how many of its transactions we hold final receipts of
     horizon: int = 64  # how deep a reorganisation we follow; below it the network stops
     claims: Sequence[Claim] = ()  # to look into now
+    touched: frozenset[str] = frozenset()  # addresses whose logs are read down to their floor though the balance fits
+    is_wide: bool = True
+    wide: frozenset[int] = frozenset()  # the heights of the checkpoints at which every open watch was looked at
+    treasuries: frozenset[str] = frozenset()  # where sweeps go: a stranger's call may send our money there
 
     @property
     def cursor(self) -> BlockRef | None:
@@ -197,7 +202,8 @@ class Observation:
     dropped: tuple[int, ...] = ()  # ids of unconfirmed inferred rows that `rows` replaces, and of cancelled adjustments
     credits: Mapping[int, int] = field(default_factory=dict)  # row id -> units, of unconfirmed rows that brought less
     confirmed: Mapping[int, int] = field(default_factory=dict)  # row id -> credited units, verified at depth
-    floors: Mapping[Pair, int] = field(default_factory=dict)  # lowered by voids
+    floors: Mapping[Pair, int] = field(default_factory=dict)  # lowered by voids, raised by closed ranges
+    ended: frozenset[str] = frozenset()  # ending addresses that are read once more: their watch is over
     disputes: Mapping[Pair, Dispute] = field(
         default_factory=dict
     )  # all that are open now; a pair not here is not disputed

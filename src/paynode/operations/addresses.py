@@ -31,7 +31,7 @@ def issue_address(
     issued = invoices.addresses(tx, record.id).get(family) or _derived(tx, catalogue, record, family, derive, now)
     methods = invoices.methods(tx, record.id)
     for network in catalogue.networks_of(family):
-        if not watches.is_awaiting(tx, network.name, now):
+        if not watches.is_awaiting(tx, network.name):
             tx.ring(bells.WATCHES)  # its scanner rests; otherwise it looks soon, and need not for each address
         cursor = chain.cursor(tx, network.name)
         watches.add_watch(

@@ -15,22 +15,23 @@ from paynode.operations.catalogue import Catalogue
 from paynode.operations.expiry import past_deadline_on_chain
 from paynode.operations.judging import judge_again
 from paynode.operations.outflows import pause
-from paynode.store import bells, chain, chain_rows, invoices, ledger, outgoing, stores, watches
+from paynode.store import bells, chain, chain_rows, invoices, ledger, outgoing, stores, sweeps, watches
 from paynode.store.chain_rows import RowRecord
 from paynode.store.database import Tx
 
 DUST_SHARE = 1000  # less than this part of what is due is not worth a search: no payer means it as a payment
 
 
-def load_books(tx: Tx, catalogue: Catalogue, network: str, now: datetime) -> Books:
-    """What one tick of `network` needs to know."""
-    cursor, horizon = chain.cursor(tx, network), catalogue.networks[network].reorg_horizon
+def load_books(tx: Tx, catalogue: Catalogue, network: str, *, is_wide: bool = True) -> Books:
+    """What one tick of `network` needs to know; a wide one is about every address that is watched."""
+    checkpoints, config = chain.checkpoints(tx, network), catalogue.networks[network]
+    cursor_number = checkpoints[0].number if checkpoints else 0
     open_watches = watches.open_watches(
-        tx,
-        network,
-        seen_until=now if cursor is None else min(now, cursor.at),
-        horizon_number=0 if cursor is None else cursor.number - horizon,
+        tx, network, horizon_number=cursor_number - config.reorg_horizon, is_wide=is_wide
     )
+    addresses = [record.address for record in open_watches]
+    final = (each.at for each in checkpoints if each.number <= cursor_number - config.confirmations)
+    final_at = next(final, None)
     methods = catalogue.methods_of(network)
     invoice_ids = [record.invoice_id for record in open_watches if record.invoice_id is not None]
     due_by_invoice = invoices.smallest_due(tx, invoice_ids, catalogue.native(network).method)
@@ -40,20 +41,23 @@ def load_books(tx: Tx, catalogue: Catalogue, network: str, now: datetime) -> Boo
         for record in under_way
         if record.nonce is not None
     ]
-    own_addresses = frozenset(stores.gas_addresses(tx, catalogue.family(network))) | {w.address for w in open_watches}
+    own_addresses = frozenset(stores.gas_addresses(tx, catalogue.family(network))) | frozenset(addresses)
     return Books(
-        checkpoints=chain.checkpoints(tx, network),
+        checkpoints=checkpoints,
         watches=[
-            watches.as_watch(record, methods, due_by_invoice.get(record.invoice_id or "", 0) // DUST_SHARE)
+            watches.as_watch(record, methods, due_by_invoice.get(record.invoice_id or "", 0) // DUST_SHARE, final_at)
             for record in open_watches
         ],
-        rows=[record.as_row() for record in chain_rows.standing_rows(tx, network, [w.address for w in open_watches])],
+        rows=[record.as_row() for record in chain_rows.standing_rows(tx, network, addresses)],
         disputes=watches.disputes(tx, network),
-        floors=watches.floors(tx, network),
+        floors=watches.floors(tx, network, addresses),
         own=own,
         own_addresses=own_addresses,
         own_nonces=outgoing.next_unfinal_nonces(tx, network, own_addresses),
-        horizon=horizon,
+        horizon=config.reorg_horizon,
+        is_wide=is_wide,
+        wide=chain.wide_numbers(tx, network),
+        treasuries=sweeps.treasury_addresses(tx, network),
     )
 
 
@@ -81,7 +85,8 @@ def apply_observation(
         if chain_rows.confirm_row(tx, row_id, credit, now):
             _confirm(tx, catalogue, chain_rows.row(tx, row_id), touched, now)
     receipts.apply(tx, catalogue, network, books, observation, touched, now)
-    watches.lower_floors(tx, network, observation.floors)
+    watches.set_floors(tx, network, observation.floors)
+    watches.close(tx, network, observation.ended)
     watches.replace_disputes(tx, network, observation.disputes.values())
     chain.save_network(
         tx,
@@ -95,7 +100,7 @@ def apply_observation(
         ),
     )
     if observation.checkpoint is not None and observation.checkpoint != books.cursor:
-        chain.add_checkpoint(tx, network, observation.checkpoint)
+        chain.add_checkpoint(tx, network, observation.checkpoint, is_wide=books.is_wide)
     age(tx, catalogue, network, observation.head.number, touched, now)
     for record in past_deadline_on_chain(tx, catalogue, network):
         invoices.save(tx, replace(record, is_deadline_passed=True))

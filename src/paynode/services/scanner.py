@@ -21,6 +21,7 @@ HURRY_SECONDS = 2.0  # while a deposit deepens: somebody waits for "paid"
 HEARTBEAT_SECONDS = PAUSE_SECONDS_MAX  # nothing is open: 288 looks a day keep the cursor fresh for 600 calls
 TICK_SECONDS_MAX = 120.0  # one tick may search for long after an outage; past this, its provider is to blame
 RETRY_SECONDS_MAX = 15.0  # half of the time in which we want to be back once an outage is over
+WIDE_SECONDS = 600.0  # how often to look at addresses that nobody waits for, while they would cost calls of their own
 
 log = structlog.get_logger()
 
@@ -37,12 +38,15 @@ async def run(
     """Follow one network for ever; its failures degrade it alone."""
     name = network.network
     failures = 0
+    wide_at = -WIDE_SECONDS
     task_status.started()
     while True:
         beat()
+        began = trio.current_time()
+        is_wide = began - wide_at >= WIDE_SECONDS or database.read(watches.are_few, name)
         try:
             with trio.fail_after(TICK_SECONDS_MAX):
-                await tick(database, catalogue, network, clock)
+                await tick(database, catalogue, network, clock, is_wide=is_wide)
         except DeepReorg as reorg:
             database.write(networks.stop, catalogue, name, str(reorg), clock())
             log.error("network_stopped", network=name, reason=str(reorg))
@@ -53,19 +57,22 @@ async def run(
             log.warning("network_degraded", network=name, reason=reason, failures=failures)
         else:
             failures = 0
+            wide_at = began if is_wide else wide_at
         note_usage(database, network, clock())
         if failures:
             await trio.sleep(min(2.0**failures / 2, RETRY_SECONDS_MAX))
         else:
-            await rest(database, catalogue, network, clock())
+            await rest(database, catalogue, network)
 
 
-async def tick(database: Database, catalogue: Catalogue, network: Chain, clock: Callable[[], datetime]) -> None:
+async def tick(
+    database: Database, catalogue: Catalogue, network: Chain, clock: Callable[[], datetime], *, is_wide: bool = True
+) -> None:
     """One look at the network, stored. A network that an operator must look at first is left alone."""
     name = network.network
     if database.read(chain.network, name).state == "stopped":
         return
-    books = database.read(load_books, catalogue, name, clock())
+    books = database.read(load_books, catalogue, name, is_wide=is_wide)
     observation = await network.observe(books)
     database.write(apply_observation, catalogue, name, books, observation, clock())
     if database.read(chain.network, name).state != "ok":
@@ -79,9 +86,9 @@ def note_usage(database: Database, network: Chain, now: datetime) -> None:
         database.write(provider_usage.note, network.network, usage_by_provider, now)
 
 
-async def rest(database: Database, catalogue: Catalogue, network: Chain, now: datetime) -> None:
+async def rest(database: Database, catalogue: Catalogue, network: Chain) -> None:
     """Wait until the next look: as long as we like, or as the providers' budgets ask for."""
-    wanted = database.read(pause_seconds, catalogue, network.network, now)
+    wanted = database.read(pause_seconds, catalogue, network.network)
     pause = network.pace(wanted, is_urgent=database.read(is_urgent, network.network))
     if pause > wanted:
         await trio.sleep(pause)  # through every bell: whoever asks for many addresses must not burn the budget
@@ -94,13 +101,11 @@ def is_urgent(tx: Tx, name: str) -> bool:
     return deposits.is_any_deepening(tx, name) or bool(outgoing.under_way(tx, name))
 
 
-def pause_seconds(tx: Tx, catalogue: Catalogue, name: str, now: datetime) -> float:
+def pause_seconds(tx: Tx, catalogue: Catalogue, name: str) -> float:
     """How long to wait before the next look, were calls for free."""
     if chain.network(tx, name).state == "stopped":
         return RETRY_SECONDS_MAX
     upper = float(catalogue.networks[name].tick_seconds)
     if is_urgent(tx, name):
         return min(HURRY_SECONDS, upper)
-    cursor = chain.cursor(tx, name)
-    seen_until = now if cursor is None else min(now, cursor.at)  # an outage must not make us slow
-    return upper if watches.is_awaiting(tx, name, seen_until) else max(upper, HEARTBEAT_SECONDS)
+    return upper if watches.is_awaiting(tx, name) else max(upper, HEARTBEAT_SECONDS)

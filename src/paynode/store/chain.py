@@ -8,8 +8,9 @@ from paynode.store.database import Tx
 from paynode.store.records import Columns
 from paynode.store.times import from_ms, to_ms
 
-CHECKPOINTS_KEPT = 200  # the newest; below them one an hour
+CHECKPOINTS_KEPT = 200  # the newest; below them the newest at which all addresses were looked at, and one an hour
 CHECKPOINT_SPARSE = timedelta(hours=1)
+CHECKPOINT_AGE_MAX = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,26 +49,49 @@ def cursor(tx: Tx, name: str) -> BlockRef | None:
     return None if row is None else BlockRef(row[0], row[1], from_ms(row[2]))
 
 
-def add_checkpoint(tx: Tx, name: str, block: BlockRef) -> None:
+def wide_numbers(tx: Tx, name: str) -> frozenset[int]:
+    """The heights of the checkpoints at which all addresses were looked at."""
+    found = tx.rows("select number from checkpoints where network = ? and is_wide = 1", (name,))
+    return frozenset(number for (number,) in found)
+
+
+def add_checkpoint(tx: Tx, name: str, block: BlockRef, *, is_wide: bool = True) -> None:
     """Make `block` the cursor, and thin out the checkpoints far below it."""
     tx.run(
-        "insert or replace into checkpoints (network, number, hash, at) values (?, ?, ?, ?)",
-        (name, block.number, block.hash, to_ms(block.at)),
+        "insert or replace into checkpoints (network, number, hash, at, is_wide) values (?, ?, ?, ?, ?)",
+        (name, block.number, block.hash, to_ms(block.at), is_wide),
     )
-    old = tx.rows(
-        "select number, at from checkpoints where network = ? order by number desc limit 2 offset ?",
-        (name, CHECKPOINTS_KEPT),
+    lowest_kept = tx.row(
+        "select number from checkpoints where network = ? order by number desc limit 1 offset ?",
+        (name, CHECKPOINTS_KEPT - 1),
     )
-    if len(old) == 2 and old[0][1] - old[1][1] < CHECKPOINT_SPARSE // timedelta(milliseconds=1):
-        tx.run("delete from checkpoints where network = ? and number = ?", (name, old[0][0]))
+    if lowest_kept is None:
+        return
+    tx.run(
+        "delete from checkpoints where network = :network and number < :lowest_kept and (is_wide = 0 or at < :oldest)",
+        {"network": name, "lowest_kept": lowest_kept[0], "oldest": to_ms(block.at - CHECKPOINT_AGE_MAX)},
+    )
+    wide = tx.rows(
+        "select number, at from checkpoints where network = ? and number < ? order by number desc limit 2 offset 1",
+        (name, lowest_kept[0]),
+    )
+    if len(wide) == 2 and wide[0][1] - wide[1][1] < CHECKPOINT_SPARSE // timedelta(milliseconds=1):
+        tx.run("delete from checkpoints where network = ? and number = ?", (name, wide[0][0]))
 
 
 def fork_at(tx: Tx, name: str, number: int) -> None:
     """Forget the checkpoints above `number`, the last block of the old fork that stands, and lower every watch to it.
 
+    What was read above it was read on the old fork: a watch that was over by that is not.
+
     Also watches that the tick knew nothing of: an address shown at the old fork's head may be paid on the new one in
     a block with a lower number.
     """
     tx.run("delete from checkpoints where network = ? and number > ?", (name, number))
+    tx.run(
+        "update watches set is_closed = 0 where network = :network and is_closed = 1 and address in "
+        "(select address from floors where network = :network and floor > :number)",
+        {"network": name, "number": number},
+    )
     for table in ("watches", "floors"):
         tx.run(f"update {table} set floor = ? where network = ? and floor > ?", (number, name, number))

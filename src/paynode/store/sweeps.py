@@ -207,8 +207,10 @@ def treasury(tx: Tx, network: str, store_id: str) -> TreasuryRecord | None:
     return None if row is None else TREASURY.decode(row)
 
 
-def treasury_addresses(tx: Tx) -> set[str]:
-    return {address for (address,) in tx.rows("select address from treasuries")}
+def treasury_addresses(tx: Tx, network: str | None = None) -> frozenset[str]:
+    """Every store's treasury, on one network or on all."""
+    found = tx.rows("select address from treasuries where ?1 is null or network = ?1", (network,))
+    return frozenset(address for (address,) in found)
 
 
 def set_treasury(tx: Tx, record: TreasuryRecord) -> None:

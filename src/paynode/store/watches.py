@@ -1,6 +1,7 @@
 """The addresses we look at on each network, how far down their money is searched, and what nothing explains yet."""
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -20,9 +21,11 @@ class WatchRecord:
     depth: int
     floor: int
     watch_until: datetime | None
+    is_closed: bool = False  # its time is over and its logs were read once more: it is not looked at any longer
 
 
 WATCH = Columns(WatchRecord)
+FEW = 200  # addresses with five tokens each, as many balances as one look brings
 _IDLE = ", ".join(f"'{wait}'" for wait in sorted(IDLE))
 
 
@@ -35,58 +38,86 @@ def watch(tx: Tx, name: str, address: str) -> WatchRecord | None:
     return None if row is None else WATCH.decode(row)
 
 
-def open_watches(tx: Tx, name: str, *, seen_until: datetime, horizon_number: int) -> list[WatchRecord]:
-    """The addresses to look at: those whose time is not over, and those whose money may still move.
+# Money may come or move there: somebody waits, sends, or looks into it. A row above `horizon_number` may still be
+# reorganised away.
+_FAST = (
+    "  select address from watches where network = :network and is_closed = 0 and watch_until is null"
+    "  union select w.address from invoices i indexed by invoices_unfinished"
+    "    cross join watches w on w.invoice_id = i.id and w.network = :network"
+    "    where i.status in ('open', 'confirming') and i.is_deadline_passed = 0"
+    "  union select address from deposits where network = :network"
+    "    and stage in ('detected', 'confirming', 'confirmed')"
+    "  union select sender from outgoing indexed by outgoing_open"
+    "    where network = :network and state in ('planned', 'signed', 'broadcast')"
+    "  union select address from disputes where network = :network"
+    "  union select address from chain_rows where network = :network and voided_at is null"
+    "    and block_number > :horizon_number"
+)
+_ALL = (
+    f"{_FAST}  union select address from watches indexed by watches_open where network = :network and is_closed = 0"
+    "  union select address from deposits where network = :network and stage = 'settled' and sweep_state <> 'swept'"
+    f"    and coalesce(sweep_wait, '') not in ({_IDLE})"
+)
 
-    Time is over once the chain was seen past it: an outage must not end a watch. A row above `horizon_number` may
-    still be reorganised away. What waits for nothing that the chain does to its address is not looked at for ever.
-    """
+
+def open_watches(tx: Tx, name: str, *, horizon_number: int, is_wide: bool) -> list[WatchRecord]:
+    """The addresses to look at: those that somebody waits for, or (wide) all whose watch is not over."""
     found = tx.rows(
-        f"select {WATCH.sql} from watches where network = :network and address in ("
-        "  select address from watches where network = :network and watch_until is null"
-        "  union select address from watches where network = :network and watch_until >= :seen_until"
-        "  union select address from deposits where network = :network"
-        "    and stage in ('detected', 'confirming', 'confirmed')"
-        "  union select address from deposits where network = :network and stage = 'settled' and sweep_state <> 'swept'"
-        f"    and coalesce(sweep_wait, '') not in ({_IDLE})"
-        "  union select address from disputes where network = :network"
-        "  union select address from chain_rows where network = :network and voided_at is null"
-        "    and block_number > :horizon_number"
-        ") order by address",
-        {"network": name, "seen_until": to_ms(seen_until), "horizon_number": horizon_number},
+        f"select {WATCH.sql} from watches where network = :network and address in ({_ALL if is_wide else _FAST}) "
+        "order by address",
+        {"network": name, "horizon_number": horizon_number},
     )
     return [WATCH.decode(row) for row in found]
 
 
-def is_awaiting(tx: Tx, name: str, now: datetime) -> bool:
-    """Whether money may be on its way: some invoice's address is watched on the network at that moment."""
+def are_few(tx: Tx, name: str) -> bool:
+    """Whether one call can look at all open watches."""
+    found = tx.row(
+        "select count(*) from (select 1 from watches where network = ? and is_closed = 0 limit ?)", (name, FEW + 1)
+    )
+    return found is not None and found[0] <= FEW
+
+
+def is_awaiting(tx: Tx, name: str) -> bool:
+    """Whether money may be on its way: an invoice that still waits has an address on the network."""
     row = tx.row(
-        "select 1 from watches where network = ? and watch_until >= ? and invoice_id is not null limit 1",
-        (name, to_ms(now)),
+        "select 1 from invoices i indexed by invoices_unfinished "
+        "cross join watches w on w.invoice_id = i.id and w.network = ? "
+        "where i.status in ('open', 'confirming') and i.is_deadline_passed = 0 limit 1",
+        (name,),
     )
     return row is not None
 
 
-def as_watch(record: WatchRecord, methods: tuple[str, ...], dust_units: int) -> Watch:
-    return Watch(record.address, record.floor, record.depth, methods, dust_units)
+def close(tx: Tx, name: str, addresses: Iterable[str]) -> None:
+    """Look at these addresses no longer: their time is over and all of their logs were read."""
+    tx.run_many(
+        "update watches set is_closed = 1 where network = ? and address = ?", [(name, address) for address in addresses]
+    )
 
 
-def floors(tx: Tx, name: str) -> dict[Pair, int]:
-    found = tx.rows("select address, method, floor from floors where network = ?", (name,))
+def as_watch(record: WatchRecord, methods: tuple[str, ...], dust_units: int, final_at: datetime | None) -> Watch:
+    """`final_at` is a moment that the chain has passed for good."""
+    is_ending = record.watch_until is not None and final_at is not None and record.watch_until < final_at
+    return Watch(record.address, record.floor, record.depth, methods, dust_units, is_ending)
+
+
+def floors(tx: Tx, name: str, addresses: Sequence[str]) -> dict[Pair, int]:
+    """The floors of these addresses that differ from their watch's."""
+    found = tx.rows(
+        "select f.address, f.method, f.floor from json_each(?) a cross join floors f "
+        "on f.network = ? and f.address = a.value",
+        (json.dumps(addresses), name),
+    )
     return {Pair(address, method): floor for address, method, floor in found}
 
 
-def lower_floors(tx: Tx, name: str, lowered: Mapping[Pair, int]) -> None:
-    """Remember the floors that are below their watch's own."""
+def set_floors(tx: Tx, name: str, current: Mapping[Pair, int]) -> None:
+    """How far down these pairs are searched from now on."""
     tx.run_many(
-        "insert into floors (network, address, method, floor) "
-        "select w.network, w.address, :method, :floor from watches w "
-        "where w.network = :network and w.address = :address and w.floor > :floor "
-        "on conflict do update set floor = min(floor, excluded.floor)",
-        [
-            {"network": name, "address": pair.address, "method": pair.method, "floor": floor}
-            for pair, floor in lowered.items()
-        ],
+        "insert into floors (network, address, method, floor) values (?, ?, ?, ?) "
+        "on conflict do update set floor = excluded.floor",
+        [(name, pair.address, pair.method, floor) for pair, floor in current.items()],
     )
 
 

@@ -62,6 +62,7 @@ class FakeChain:
     blocks: list[FakeBlock] = field(default_factory=list)
     orphans: list[FakeBlock] = field(default_factory=list)
     salt: int = 0
+    codes: dict[str, int] = field(default_factory=dict)  # code sizes by address
 
     def __post_init__(self) -> None:
         self.blocks.append(FakeBlock(0, "0x" + "00" * 32, "0x" + "ff" * 32, (), {}, {}, {}))
@@ -150,6 +151,10 @@ class FakeReads:
     log_calls: int = 0
 
     @property
+    def log_blocks(self) -> int:
+        return 4 if "capped" in self.lies else 1 << 22
+
+    @property
     def _lag(self) -> int:
         return 2 if "stale state" in self.lies else 0
 
@@ -175,6 +180,7 @@ class FakeReads:
             found.hash_by_number[height] = self.chain.blocks[height].hash if height < header.number else None
         for address in addresses:
             found.native_by_address[address] = seen.native.get(address, 0)
+            found.code_size_by_address[address] = self.chain.codes.get(address, 0)
             for token in tokens:
                 found.units_by_holding[address, token] = seen.tokens.get((token, address), 0)
         return found

@@ -41,6 +41,11 @@ class Reads:
     def name(self) -> str:
         return self.provider.name
 
+    @property
+    def log_blocks(self) -> int:
+        """How many blocks the provider gives for one log query, as far as is known."""
+        return self._log_range.blocks
+
     async def head(self) -> Block:
         block: Block = await self._ask("eth_getBlockByNumber", ["latest", False], Block)
         return block

@@ -50,14 +50,14 @@ class Starter:
     async def begin(self, pair: Pair) -> Rise | None:
         """What is to be searched for `pair`, or None: it has fallen, or at no height does it equal the books."""
         rows = [row for row in self.booked if row.pair == pair]
-        agreed = agreed_checkpoint(self.sight.books, pair, (), self.canonical_below)
+        agreed = self._agreed(pair, (), is_sure=False)
         rest = self._at_head(pair) - expected_units(rows, pair)
         if 0 < rest < self.sight.watchlist.watch_by_address[pair.address].dust_units:
-            return self._unsearched(pair, rest, rows, agreed)
+            return self._unsearched(pair, rest, rows)
         try:
             return await self._upon_all(pair, rows, rest, agreed) or await self._upon_proven(pair, rows)
         except Thrifty:
-            return self._unsearched(pair, rest, rows, agreed) if rest > 0 else None
+            return self._unsearched(pair, rest, rows) if rest > 0 else None
 
     async def _upon_all(self, pair: Pair, rows: Sequence[Row], rest: int, agreed: BlockRef | None) -> Rise | None:
         """The search above the newest checkpoint, if all rows are below it and right there."""
@@ -78,16 +78,16 @@ class Starter:
         if rise.climb.residual_by_height[head] < 0:
             return None
         floor = min(self.sight.books.floor(self.sight.watchlist.watch_by_address[pair.address], pair.method), head)
-        agreed = agreed_checkpoint(self.sight.books, pair, replaceable, self.canonical_below)
+        agreed = self._agreed(pair, replaceable, is_sure=False)
         try:
             for height in start_heights(agreed.number if agreed else floor, head, floor):
                 if await self._read(rise, height) == 0:
                     return rise
             return None
         except Pruned:
-            return await self._above_pruned(rise, floor, agreed)
+            return await self._above_pruned(rise, floor)
 
-    async def _above_pruned(self, rise: Rise, floor: int, agreed: BlockRef | None) -> Rise | None:
+    async def _above_pruned(self, rise: Rise, floor: int) -> Rise | None:
         """The search of what can still be read; what lies below it is `unplaced`."""
         pair, head = rise.pair, self.sight.head.number
         for height in readable_heights(head, floor):
@@ -109,11 +109,12 @@ class Starter:
                 await self.sight.learn_hashes([height])
                 hash_ = self.sight.hashes[height]
                 block = (await self.sight.ancestors([(height, hash_)]))[hash_]
-                found.unplaced = (unplaced(pair, rest, block, loose, agreed),)
+                since = self._agreed(pair, rise.replaceable, is_sure=True)
+                found.unplaced = (unplaced(pair, rest, block, loose, since),)
             return found
         return None
 
-    def _unsearched(self, pair: Pair, rest: int, rows: Sequence[Row], agreed: BlockRef | None) -> Rise:
+    def _unsearched(self, pair: Pair, rest: int, rows: Sequence[Row]) -> Rise:
         """`rest`, which arrived since the last checkpoint, without any reading.
 
         Dust grows in one row while that is dust itself. A row of this very head grows in any case: it has its key.
@@ -125,7 +126,11 @@ class Starter:
             if is_unplaced and (row.block.hash == head.hash or rest + row.units < dust_units):
                 grown.append(row)
                 rest += row.units
-        return Rise(pair, (), grown, unplaced=(unplaced(pair, rest, head, grown, agreed),))
+        since = self._agreed(pair, (), is_sure=True)
+        return Rise(pair, (), grown, unplaced=(unplaced(pair, rest, head, grown, since),))
+
+    def _agreed(self, pair: Pair, replaceable: Sequence[Row], *, is_sure: bool) -> BlockRef | None:
+        return agreed_checkpoint(self.sight.books, pair, replaceable, self.canonical_below, is_sure=is_sure)
 
     def _rise(self, pair: Pair, proven: Sequence[Row], replaceable: Sequence[Row]) -> Rise:
         rise = Rise(pair, proven, replaceable)

@@ -69,12 +69,18 @@ class Climb:
         return found
 
 
-def agreed_checkpoint(books: Books, pair: Pair, replaceable: Sequence[Row], canonical_below: int) -> BlockRef | None:
-    """The newest canonical checkpoint at which, as far as the books know, `pair` equalled its proven rows."""
+def agreed_checkpoint(
+    books: Books, pair: Pair, replaceable: Sequence[Row], canonical_below: int, *, is_sure: bool
+) -> BlockRef | None:
+    """The newest canonical checkpoint at which, as far as the books know, `pair` equalled its proven rows.
+
+    Only at the wide ones has it surely been looked at (`is_sure`); the others are where a search may well begin.
+    """
     limit = min([canonical_below, *(row.block.number - 1 for row in replaceable)])
     if (dispute := books.disputes.get(pair)) is not None:
         limit = min(limit, dispute.since.number - 1)
-    return next((checkpoint for checkpoint in books.checkpoints if checkpoint.number <= limit), None)
+    agreed = (each for each in books.checkpoints if each.number <= limit and (not is_sure or each.number in books.wide))
+    return next(agreed, None)
 
 
 def start_heights(first: int, head: int, floor: int) -> list[int]:

@@ -20,6 +20,7 @@ class Sight:
     head: BlockRef
     header: Header
     balances: Balances = field(default_factory=dict)
+    treasuries: Balances = field(default_factory=dict)  # their balances in tokens, if they were looked at
     hashes: dict[int, str] = field(default_factory=dict)
     blocks: dict[str, BlockRef] = field(default_factory=dict)  # by hash
 

@@ -5,16 +5,20 @@ is raised, and the tick never was.
 
     1, 2, 3  look at the head; what is still on its chain?
     4        our own transactions, from their receipts
+    5        what reached the treasury without us
     6        tokens: logs explain what differs
     7        native coins: the blocks in which they rose
     8        what nothing explains is a dispute of its pair; an old fall is adjusted
     9        what is deep enough is proven once more
+    10       closed ranges: at depth, all logs are read once, whatever the balances say
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from paynode.chains.evm.claims import find_claimed
+from paynode.chains.evm.closing import Closable, Closed, close_ranges, due, read_down
 from paynode.chains.evm.drift import Drift, settle_falls
 from paynode.chains.evm.explain import (
     cancelled_drift,
@@ -31,10 +35,11 @@ from paynode.chains.evm.reads import Reads
 from paynode.chains.evm.sight import Sight
 from paynode.chains.evm.thrift import NativeMemory
 from paynode.chains.evm.tokens import LogMemory, find_tokens
+from paynode.chains.evm.treasury import Mark, touched_by_strangers
 from paynode.chains.evm.verify import Verdict, verify
 from paynode.chains.evm.watchlist import Watchlist
 from paynode.chains.jsonrpc import ProviderFailed
-from paynode.domain.chain import Books, Observation, OwnTx, Pair, Row, confirmations
+from paynode.domain.chain import Books, Observation, OwnTx, Pair, Row, RowSource, confirmations
 
 
 class Behind(ProviderFailed):
@@ -50,6 +55,9 @@ class Memory:
     mined: dict[str, Mined] = field(default_factory=dict)  # by OwnTx.id
     waiting_since: dict[str, int] = field(default_factory=dict)  # by address with something in flight: the first head
     suspected_at: dict[int, int] = field(default_factory=dict)  # by id of a confirmed row that seems gone: the head
+    coded: set[str] = field(default_factory=set)  # addresses that had code when last looked at: others may call them
+    treasury: dict[Pair, Mark] = field(default_factory=dict)
+    closed_at: datetime | None = None  # the head's time when ranges were closed last
 
 
 @dataclass(slots=True)
@@ -76,6 +84,9 @@ class Tick:
         claimed = await find_claimed(sight, self.second, [*standing, *rows], in_flight_addresses)
         rows += claimed.rows
         rows += await self._tokens(sight, [*standing, *rows])
+        rows += await self._touched(sight, [*standing, *rows])
+        closed = await self._close(sight, [*standing, *rows])
+        rows += closed.rows
         natives = await self._natives(sight, fork, [*standing, *rows], in_flight_addresses)
         rows += natives.rows
 
@@ -108,7 +119,9 @@ class Tick:
             dropped=_ids([*natives.dropped, *cancelled, *verdict.refused]),
             credits=drift.credits,
             confirmed=verdict.confirmed if self.hold is None else {},
-            floors=lowered_floors(self.books, self.watchlist, replace(fork, orphaned=tuple(orphaned))),
+            floors=closed.floors_without(open_pairs)
+            | lowered_floors(self.books, self.watchlist, replace(fork, orphaned=tuple(orphaned))),
+            ended=self._ended(closed, open_pairs) if is_settled else frozenset(),
             disputes=disputes,
             receipts=tuple(one.as_receipt() for one in mined),
             final_receipts=frozenset(verdict.final) if self.hold is None else frozenset(),
@@ -124,7 +137,9 @@ class Tick:
         sight.blocks |= {row.block.hash: row.block for row in self.books.rows}
         heights = young_heights(self.books) | {one.block.number for one in self.memory.mined.values()}
         contracts = sorted(self.watchlist.method_by_contract)
-        look = await self.primary.look(block.header, self.watchlist.addresses, contracts, heights)
+        addresses = self.watchlist.addresses
+        treasuries = sorted(self.books.treasuries - set(addresses)) if self.memory.coded else []
+        look = await self.primary.look(block.header, [*addresses, *treasuries], contracts, heights)
         sight.hashes = {number: hash_ for number, hash_ in look.hash_by_number.items() if hash_ is not None}
         sight.hashes[block.ref.number] = block.ref.hash
         sight.balances = {
@@ -133,6 +148,13 @@ class Tick:
             else look.units_by_holding[pair.address, self.watchlist.contract_by_method[pair.method]]
             for pair in self.watchlist.pairs
         }
+        sight.treasuries = {
+            Pair(address, method): look.units_by_holding[address, contract]
+            for address in treasuries
+            for method, contract in self.watchlist.contract_by_method.items()
+        }
+        self.memory.coded -= {address for address in addresses if look.code_size_by_address.get(address) == 0}
+        self.memory.coded |= {address for address in addresses if look.code_size_by_address.get(address)}
         if (cursor := self.books.cursor) is not None:
             above = {row.block.number for row in self.books.rows if row.block.number > cursor.number}
             await sight.learn_hashes({cursor.number} | above)
@@ -213,6 +235,59 @@ class Tick:
                 if source is self.primary or failure.provider == self.primary.name:
                     raise
         return found
+
+    async def _touched(self, sight: Sight, booked: list[Row]) -> list[Row]:
+        """Rule 5, and other pairs whose right balance is not believed: all of their logs are read.
+
+        Those somebody asked us to look at again, and those whose dispute ends by itself: a payment as large as what
+        was missing makes the balance right, too.
+        """
+        touched = await touched_by_strangers(
+            sight, self.primary, sight.treasuries, self.memory.treasury, frozenset(self.memory.coded)
+        )
+        touched |= {pair for pair in self.watchlist.pairs if pair.address in self.books.touched}
+        touched |= self.books.disputes.keys() - self._open(sight, booked, is_native=False)
+        floors = {pair: floor for pair, floor in self._log_floors().items() if pair in touched}
+        return await read_down(sight, self.primary, floors, booked)
+
+    async def _close(self, sight: Sight, booked: list[Row]) -> Closed:
+        """Rule 10, for all whose logs explain them; what is adjusted or disputed keeps its floor."""
+        source = self.second or self.primary
+        high = sight.head.number - self.depth + 1
+        open_pairs = self._open(sight, booked, is_native=False) | self.doubted
+        adjusted = {row.pair for row in booked if row.source is RowSource.DRIFT}
+        floors = {p: f for p, f in self._log_floors().items() if p not in open_pairs and p not in adjusted}
+        ending = {watch.address for watch in self.books.watches if watch.is_ending}
+        closable = Closable(
+            floors=floors,
+            exposed=frozenset(pair for pair in floors if pair.address in self.memory.coded),
+            ending=frozenset(pair for pair in floors if pair.address in ending),
+        )
+        since = None if self.memory.closed_at is None else sight.head.at - self.memory.closed_at
+        pairs = due(closable, high, source.log_blocks, since)
+        try:
+            closed = await close_ranges(sight, source, {pair: floors[pair] for pair in pairs}, high, booked)
+        except ProviderFailed as failure:
+            if failure.provider == self.primary.name:
+                raise
+            return Closed(unfinished=pairs)
+        if pairs and not closed.unfinished:
+            self.memory.closed_at = sight.head.at
+        return closed
+
+    def _log_floors(self) -> dict[Pair, int]:
+        """The floors of all pairs that have logs."""
+        watch_by_address = self.watchlist.watch_by_address
+        return {
+            pair: self.books.floor(watch_by_address[pair.address], pair.method)
+            for pair in self.watchlist.pairs
+            if not self.watchlist.is_native(pair)
+        }
+
+    def _ended(self, closed: Closed, open_pairs: frozenset[Pair]) -> frozenset[str]:
+        """The ending addresses of which nothing is open, and all is read that can be."""
+        unsettled = {pair.address for pair in open_pairs | self.doubted | closed.unfinished}
+        return frozenset(watch.address for watch in self.books.watches if watch.is_ending) - unsettled
 
     async def _natives(self, sight: Sight, fork: Fork, booked: list[Row], in_flight_addresses: set[str]) -> Natives:
         """Rule 7, for every pair with nothing of ours in flight."""

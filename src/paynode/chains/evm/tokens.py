@@ -124,7 +124,7 @@ async def _search(
             low = min(low, high)
             rows = [
                 row
-                for row in await _rows(sight, source, logs, [*booked, *found])
+                for row in await canonical_rows(sight, source, logs, [*booked, *found])
                 if row.block.number > floor_by_pair.get(row.pair, floor)
             ]
             found += rows
@@ -135,7 +135,7 @@ async def _search(
         memory.finish(source.name, pair, sight)
 
 
-async def _rows(sight: Sight, source: Reads, logs: Sequence[Log], known: Sequence[Row]) -> list[Row]:
+async def canonical_rows(sight: Sight, source: Reads, logs: Sequence[Log], known: Sequence[Row]) -> list[Row]:
     """The unbooked rows of those logs whose block is an ancestor of the head."""
     blocks = await sight.ancestors((int(log.block_number, 16), log.block_hash.lower()) for log in logs)
     canonical = [log for log in logs if log.block_hash.lower() in blocks]

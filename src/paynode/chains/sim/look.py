@@ -65,6 +65,8 @@ class _Look:
                 if row.id is not None and not row.confirmed and self._is_deep(row) and row.pair not in disputes
             },
             floors={pair: floor for pair, floor in floors.items() if floor != self._known_floor(pair)},
+            ended=frozenset(watch.address for watch in self.books.watches if watch.is_ending)
+            - {pair.address for pair in disputes},
             disputes=disputes,
             receipts=receipts,
             final_receipts=frozenset(each.id for each in receipts if self._depth(each.block.number) >= self.own_depth),
