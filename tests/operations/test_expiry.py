@@ -6,6 +6,7 @@ from datetime import timedelta
 from tests.lab.simnode import SimNode
 
 from paynode.operations.expiry import expire_without_address
+from paynode.operations.invoices import cancel
 from paynode.operations.observations import apply_observation, load_books
 from paynode.store import invoices
 
@@ -19,11 +20,42 @@ def expire(node: SimNode) -> int:
 
 async def test_without_an_address_the_clock_decides(node: SimNode) -> None:
     invoice_id = node.create(provision=False)
-    node.clock.advance(timedelta(minutes=30))
+    node.clock.advance(timedelta(minutes=25))
+    await node.mine(1, "alpha")
+    node.clock.now = node.invoice(invoice_id).record.expires_at
     assert expire(node) == 0
     node.clock.advance(timedelta(seconds=1))
     assert (expire(node), expire(node)) == (1, 0)
     assert node.events(invoice_id) == ["invoice.created", "invoice.expired"]
+
+
+async def test_a_clock_that_every_chain_contradicts_decides_nothing(node: SimNode) -> None:
+    invoice_id = node.create(provision=False)
+    node.clock.advance(timedelta(days=1))
+    assert expire(node) == 0
+    node.clock.advance(timedelta(days=-1))
+    await node.mine(1, "beta")
+    assert node.states(invoice_id)[0] == "open"
+    node.clock.advance(DEADLINE_PASSES)
+    await node.mine(1, "beta")
+    assert expire(node) == 1
+
+
+async def test_behind_a_chain_a_deadline_and_a_price_count_from_the_newest_block(node: SimNode) -> None:
+    await node.mine()
+    true_now = node.clock()
+    node.clock.advance(timedelta(hours=-1))
+    invoice_id, cancelled_id = node.create(), node.create()
+    loaded = node.invoice(invoice_id)
+    assert loaded.record.created_at == true_now - timedelta(hours=1)
+    assert loaded.record.expires_at == true_now + timedelta(minutes=30)
+    assert loaded.quotes["alpha_usdt"][-1].holds_at(true_now)
+    assert node.act(cancel, cancelled_id).record.cancelled_at == true_now
+    node.pay(invoice_id, 10 * DOLLAR)
+    node.worlds["alpha"].mine(at=true_now + timedelta(seconds=1))
+    await node.look("alpha")
+    assert node.states(invoice_id) == ("confirming", "exact")
+    assert not node.deposits(invoice_id)[0].is_late
 
 
 async def test_with_an_address_the_clock_decides_nothing(node: SimNode) -> None:
@@ -106,6 +138,7 @@ async def test_an_invoice_whose_network_left_the_config_expires_by_the_clock(nod
     del node.chains["beta"], node.worlds["beta"]
     node.restart()
     node.clock.advance(DEADLINE_PASSES)
+    await node.mine(1, "alpha")
     assert expire(node) == 1
     assert node.states(invoice_id)[0] == "expired"
 
@@ -124,4 +157,5 @@ async def test_a_network_that_is_blind_holds_up_the_invoices_of_no_other(node: S
 async def test_more_than_one_tick_expires_all_of_them(node: SimNode) -> None:
     due = [node.create(provision=False) for _ in range(invoices.EXPIRED_AT_ONCE_MAX + 1)]
     node.clock.advance(DEADLINE_PASSES)
+    await node.mine()
     assert [expire(node), expire(node), expire(node)] == [len(due) - 1, 1, 0]

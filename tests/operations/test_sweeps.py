@@ -236,6 +236,21 @@ async def test_rounds_keep_their_distance(tmp_path: Path) -> None:
     node.check()
 
 
+async def test_a_clock_that_was_set_back_puts_no_round_off(tmp_path: Path) -> None:
+    node = SimNode(tmp_path, TWO_NETWORKS.replace('every = "0s"', 'every = "1h"'))
+    await node.look()
+    node.fund_gas()
+    ahead = timedelta(days=1)
+    first = await paid(node)
+    node.clock.advance(ahead)
+    await node.plan()
+    assert waits(node, first) == ("scheduled", None)
+    node.clock.advance(-ahead)
+    second = await paid(node)
+    await node.plan()
+    assert waits(node, second) == ("scheduled", None)
+
+
 async def test_a_disputed_balance_is_not_collected(node: SimNode) -> None:
     invoice_id = await paid(node)
     node.run(

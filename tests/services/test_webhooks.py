@@ -193,6 +193,22 @@ async def test_what_another_process_wrote_is_found_by_polling(bench: Bench, monk
     await bench.receiver.wait_for("/hooks", 1)
 
 
+async def test_a_retry_waits_no_longer_because_the_clock_was_set_back(bench: Bench) -> None:
+    endpoint = bench.add_endpoint("/hooks")
+    bench.receiver.manners["/hooks"] = "500"
+    await bench.start()
+    bench.tell()
+    await bench.until_attempts(endpoint, 1)
+    [before] = bench.owed(endpoint)
+    bench.advance(timedelta(hours=-1))
+    await bench.until(lambda: bench.owed(endpoint) != [before])
+    [after] = bench.owed(endpoint)
+    assert before.next_attempt_at is not None
+    assert after.next_attempt_at is not None
+    brought_forward = before.next_attempt_at - after.next_attempt_at
+    assert timedelta(hours=1) <= brought_forward < timedelta(hours=1, seconds=PATIENCE_SECONDS)
+
+
 async def test_events_arrive_in_the_order_they_were_announced(bench: Bench) -> None:
     """As long as one is under way at a time, that is: places run beside each other."""
     endpoint = bench.add_endpoint("/hooks")

@@ -1,10 +1,11 @@
 """Deadlines: an invoice expires only once the chains it asked for money on have passed them (I26).
 
-Never on a chain that we cannot see. An invoice without an address asked no chain, and expires by the clock.
+Never on a chain that we cannot see. An invoice without an address asked no chain, and expires by the clock, as long
+as the chains do not contradict it.
 """
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from paynode.operations.catalogue import Catalogue
 from paynode.operations.judging import judge_again
@@ -12,10 +13,14 @@ from paynode.store import chain, invoices
 from paynode.store.database import Tx
 from paynode.store.invoices import InvoiceRecord
 
+CLOCK_TOLERANCE = timedelta(minutes=10)  # how far our clock may be ahead of every chain: an idle one rests for five
+
 
 def expire_without_address(tx: Tx, catalogue: Catalogue, now: datetime) -> int:
     """Expire invoices by the clock that no chain can judge, as none of their addresses was issued; returns how many."""
-    expired = invoices.past_deadline_unasked(tx, catalogue.networks, now)
+    seen = [cursor.at for name in catalogue.networks if (cursor := chain.cursor(tx, name)) is not None]
+    moment = min(now, max(seen) + CLOCK_TOLERANCE) if seen else now
+    expired = invoices.past_deadline_unasked(tx, catalogue.networks, moment)
     for record in expired:
         invoices.save(tx, replace(record, is_deadline_passed=True))
         judge_again(tx, catalogue, record.id, now)

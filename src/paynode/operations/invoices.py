@@ -17,6 +17,7 @@ from paynode.operations.addresses import issue_address
 from paynode.operations.catalogue import Catalogue, Derive
 from paynode.operations.judging import judge_again, tell
 from paynode.operations.loading import LoadedInvoice
+from paynode.operations.moments import terms_begin
 from paynode.operations.pricing import rate_to_lock, usable, why_unusable
 from paynode.operations.rates import want
 from paynode.store import invoices
@@ -59,7 +60,7 @@ def create_invoice(
     assets = _offered(tx, catalogue, command, now)
     depths = {asset.method: _depth(catalogue, command, asset) for asset in assets}
     terms, price = catalogue.invoices, Price(command.amount, command.currency)
-    expires_at = now + (command.expires_in or terms.expires_in)
+    expires_at = terms_begin(tx, (asset.network for asset in assets), now) + (command.expires_in or terms.expires_in)
     tolerance = command.tolerance or terms.tolerance
     quotes = [(asset.method, _quote(tx, catalogue, price, asset, terms.quote_valid_for, now)) for asset in assets]
     record = InvoiceRecord(
@@ -156,7 +157,8 @@ def cancel(tx: Tx, catalogue: Catalogue, invoice_id: str, now: datetime, store_i
     if loaded.record.status is Status.CANCELLED:
         return loaded
     _require_open(loaded)
-    invoices.save(tx, replace(loaded.record, is_cancelled=True, cancelled_at=now))
+    cancelled_at = terms_begin(tx, (entry.network for entry in loaded.methods), now)
+    invoices.save(tx, replace(loaded.record, is_cancelled=True, cancelled_at=cancelled_at))
     return judge_again(tx, catalogue, invoice_id, now)
 
 
@@ -207,7 +209,7 @@ def _renew_if_lapsed(
     valid_for = timedelta(seconds=loaded.record.quote_seconds)
     for entry in entries:
         asset = catalogue.assets.get(entry.method)
-        if asset is None or loaded.quotes[entry.method][-1].holds_at(now):
+        if asset is None or loaded.quotes[entry.method][-1].holds_at(terms_begin(tx, [entry.network], now)):
             continue
         try:
             renewed.append((entry.method, _quote(tx, catalogue, loaded.price, asset, valid_for, now)))
@@ -222,7 +224,7 @@ def _renew_if_lapsed(
 def _quote(tx: Tx, catalogue: Catalogue, price: Price, asset: Asset, valid_for: timedelta, now: datetime) -> Quote:
     rate = rate_to_lock(tx, catalogue, price.currency, asset, now)
     try:
-        return lock(price, rate, asset, now=now, valid_for=valid_for)
+        return lock(price, rate, asset, now=terms_begin(tx, [asset.network], now), valid_for=valid_for)
     except NotAnAmount as problem:
         raise Invalid.field("/amount", "too_many_decimals", f"{problem} of {asset.method}.") from problem
 

@@ -137,7 +137,7 @@ def plan_due_sweeps(tx: Tx, catalogue: Catalogue, network: str, prices: Prices, 
                 fee_price=prices.fee_price,
                 gas_station_units=gas_left.get(pile.store_id, 0),
                 gas_spent_today_units=spent,
-                since_last_round=None if last is None else now - last,
+                since_last_round=None if last is None or last > now else now - last,  # a clock was set back
             )
             wait = reason_to_wait(candidate, policy, conditions)
             if wait is None and len(chosen.get((pile.store_id, pile.method), ())) >= ITEMS_MAX:

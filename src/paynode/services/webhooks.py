@@ -6,7 +6,7 @@ attempt is a task of its own, and attempts that end together are recorded in one
 
 import re
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import structlog
@@ -23,6 +23,7 @@ from paynode.store import bells, outbox
 from paynode.store.database import Database
 from paynode.store.outbox import DueDelivery
 
+CLOCK_STEP_SECONDS = 60.0  # smaller corrections of a clock delay a retry by no more than that
 POLL_SECONDS = 1  # commands write from another process, whose bells do not ring here
 USER_AGENT = f"paynode/{__version__}"
 HOST = re.compile(r"https?://([^/?#@]*)(?=[/?#]|$)", re.IGNORECASE)  # all of a URL that a log may show
@@ -53,9 +54,10 @@ async def run(
 
     async with trio.open_nursery() as nursery:
         task_status.started()
+        now, at = clock(), trio.current_time()
         while True:
             beat()
-            now = clock()
+            now, at = _brought_forward(database, clock(), now, trio.current_time() - at), trio.current_time()
             if landed:
                 database.write(deliveries.record_attempts, catalogue, landed, now=now, jitter=jitter)
                 for ended in landed:
@@ -67,6 +69,15 @@ async def run(
             next_at = database.read(outbox.next_attempt_after, now)
             pause_seconds = POLL_SECONDS if next_at is None else min(POLL_SECONDS, (next_at - now).total_seconds())
             await database.bells.wait(bells.DELIVERIES, seconds=pause_seconds)
+
+
+def _brought_forward(database: Database, now: datetime, before: datetime, seconds: float) -> datetime:
+    """`now`, after `seconds` since `before`; where the clock was set back, retries wait no longer for it."""
+    fallen = before + timedelta(seconds=seconds) - now
+    if fallen.total_seconds() > CLOCK_STEP_SECONDS:
+        log.warning("clock_set_back", seconds=int(fallen.total_seconds()))
+        database.write(outbox.bring_forward, fallen)
+    return now
 
 
 async def attempt(outbound: Outbound, due: DueDelivery, clock: Callable[[], datetime]) -> Attempt:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from paynode.store.database import Tx, Value
 from paynode.store.ids import next_id
@@ -200,6 +200,14 @@ def next_attempt_after(tx: Tx, now: datetime) -> datetime | None:
     )
     assert row is not None, "an aggregate always answers"
     return optional_from_ms(row[0])
+
+
+def bring_forward(tx: Tx, by: timedelta) -> None:
+    """Make every delivery due so much earlier."""
+    tx.run(
+        "update deliveries set next_attempt_at = next_attempt_at - ? where state = 'due'",
+        (by // timedelta(milliseconds=1),),
+    )
 
 
 def abandon_deliveries(tx: Tx, endpoint_id: str) -> int:
