@@ -41,7 +41,7 @@ async def test_a_currency_that_nobody_asked_for_before_is_wanted_from_then_on(ap
 
 
 async def test_a_coin_without_a_rate_keeps_nobody_from_a_new_price_in_another(world: World, api: Api) -> None:
-    path = f"/v1/invoices/{(await api.invoice())['id']}"
+    path = f"/v1/invoices/{(await api.invoice(expires_in=3600))['id']}"
     world.clock.advance(timedelta(minutes=16))
     coin, stable = (await api.post(f"{path}/requote")).json["methods"]
     assert (coin["rate_expires_in"], stable["rate_expires_in"]) == (0, 900)

@@ -3,9 +3,9 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from tests.lab.simnode import SimNode
+from tests.lab.simnode import BLOCK, SimNode
 
-from paynode.operations.expiry import expire_without_address
+from paynode.operations.expiry import SURPLUS_PATIENCE, expire_without_address
 from paynode.operations.invoices import cancel
 from paynode.operations.observations import apply_observation, load_books
 from paynode.store import invoices
@@ -130,6 +130,45 @@ async def test_a_doubtful_view_ends_nothing(node: SimNode) -> None:
     assert node.states(invoice_id)[0] == "open"
     await node.mine(1, "alpha")
     assert node.states(invoice_id)[0] == "expired"
+
+
+def lay(node: SimNode, invoice_id: str, units: int, method: str = "alpha_usdt") -> None:
+    """Change what lies on the invoice's address in a way that no transfer explains."""
+    held = node.worlds["alpha"]._past.state.units_by_method.setdefault(node.address(invoice_id), {})
+    held[method] = held.get(method, 0) + units
+
+
+async def test_while_more_lies_there_than_is_explained_nothing_expires(node: SimNode) -> None:
+    """It may be the payment, in time, with its evidence to come: `expired` and then `paid` would be told."""
+    surplus, other, unasked = node.create(), node.create(), node.create()
+    lay(node, surplus, 10 * DOLLAR)
+    lay(node, unasked, 10 * DOLLAR, "alpha_usdc")
+    node.clock.advance(DEADLINE_PASSES)
+    await node.mine(3, "alpha")
+    assert [node.states(each)[0] for each in (surplus, other, unasked)] == ["open", "expired", "expired"]
+    lay(node, surplus, -10 * DOLLAR)
+    await node.mine(1, "alpha")
+    assert node.states(surplus)[0] == "expired"
+
+
+async def test_a_surplus_that_nothing_ever_explains_keeps_no_invoice_open(node: SimNode) -> None:
+    invoice_id = node.create()
+    lay(node, invoice_id, 10 * DOLLAR)
+    node.clock.advance(timedelta(minutes=30) + SURPLUS_PATIENCE - BLOCK)
+    await node.mine(1, "alpha")
+    assert node.states(invoice_id)[0] == "open"
+    await node.mine(1, "alpha")
+    assert node.states(invoice_id)[0] == "expired"
+
+
+async def test_what_is_missing_is_no_payment_and_delays_nothing(node: SimNode) -> None:
+    invoice_id = node.create()
+    node.pay(invoice_id, 4 * DOLLAR)
+    await node.mine(1, "alpha")
+    lay(node, invoice_id, -DOLLAR)
+    node.clock.advance(DEADLINE_PASSES)
+    await node.mine(1, "alpha")
+    assert node.states(invoice_id) == ("expired", "partial")
 
 
 async def test_an_invoice_whose_network_left_the_config_expires_by_the_clock(node: SimNode) -> None:

@@ -149,6 +149,21 @@ async def test_a_price_is_renewed_only_once_it_lapsed(node: SimNode) -> None:
     assert len(node.act(invoices.requote, invoice_id).quotes["alpha_usdt"]) == 2
 
 
+async def test_after_the_deadline_nothing_is_sold_that_would_come_late(node: SimNode) -> None:
+    """The chain has not passed it yet, so the invoice is open; whoever pays now is late all the same."""
+    shown, hidden = node.create(), node.create(provision=False)
+    node.clock.advance(timedelta(minutes=30, seconds=1))
+    for refused in (
+        lambda: node.act(invoices.requote, shown),
+        lambda: node.act(invoices.requote, hidden),
+        lambda: node.provision(hidden, "alpha_usdt"),
+    ):
+        with pytest.raises(Conflict, match="invoice_expired"):
+            refused()
+    assert len(node.provision(shown, "alpha_usdt").quotes["alpha_usdt"]) == 1
+    assert node.states(shown)[0] == "open"
+
+
 async def settled(node: SimNode, invoice_id: str, units: int, method: str = "alpha_usdt") -> None:
     node.pay(invoice_id, units, method)
     await node.mine(3)

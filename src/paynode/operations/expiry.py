@@ -1,19 +1,22 @@
 """Deadlines: an invoice expires only once the chains it asked for money on have passed them (I26).
 
-Never on a chain that we cannot see. An invoice without an address asked no chain, and expires by the clock, as long
-as the chains do not contradict it.
+Never on a chain that we cannot see, and not while more lies on its address than anything explains: that may be its
+payment. An invoice without an address asked no chain, and expires by the clock, as long as the chains do not contradict
+it.
 """
 
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from paynode.domain.chain import Pair
 from paynode.operations.catalogue import Catalogue
 from paynode.operations.judging import judge_again
-from paynode.store import chain, invoices
+from paynode.store import chain, invoices, watches
 from paynode.store.database import Tx
 from paynode.store.invoices import InvoiceRecord
 
 CLOCK_TOLERANCE = timedelta(minutes=10)  # how far our clock may be ahead of every chain: an idle one rests for five
+SURPLUS_PATIENCE = timedelta(hours=6)  # past the deadline: disputed pairs are read again hourly, late evidence comes
 
 
 def expire_without_address(tx: Tx, catalogue: Catalogue, now: datetime) -> int:
@@ -32,7 +35,18 @@ def past_deadline_on_chain(tx: Tx, catalogue: Catalogue, network: str) -> list[I
 
     A chain that we cannot see, or whose view is doubtful, passes nothing; one that left the config is not asked.
     """
-    return invoices.past_deadline_on(tx, network, {name: _seen_until(tx, name) for name in catalogue.networks})
+    seen = {name: _seen_until(tx, name) for name in catalogue.networks}
+    surplus = {name: _surplus(tx, name) for name in catalogue.networks}
+    return invoices.past_deadline_on(tx, network, seen, surplus, SURPLUS_PATIENCE)
+
+
+def _surplus(tx: Tx, network: str) -> list[Pair]:
+    """The pairs that hold more than their rows say, or of which nobody knows."""
+    return [
+        pair
+        for pair, dispute in watches.disputes(tx, network).items()
+        if dispute.observed_units is None or dispute.observed_units > dispute.expected_units
+    ]
 
 
 def _seen_until(tx: Tx, network: str) -> datetime | None:

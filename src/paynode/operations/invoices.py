@@ -120,16 +120,20 @@ def provision(
 
     Raises:
         NotFound: no such invoice, or it does not offer the method.
-        Conflict: the invoice is closed and the method has no address yet.
+        Conflict: the invoice is closed or its deadline is over, and the method has no address yet.
     """
     loaded = loading.load(tx, invoice_id, store_id)
     entry = _entry(loaded, method)
     if entry.provisioned_at is None:
-        _require_open(loaded)
+        _require_payable(tx, loaded, now)
         issue_address(tx, catalogue, loaded.record, entry, derive, now)
         _renew_if_lapsed(tx, catalogue, loaded, [entry], now)
         return judge_again(tx, catalogue, invoice_id, now, first=[EventType.INVOICE_UPDATED])
-    if loaded.record.status is Status.OPEN and _renew_if_lapsed(tx, catalogue, loaded, [entry], now):
+    if (
+        loaded.record.status is Status.OPEN
+        and not _is_overdue(tx, loaded, now)
+        and _renew_if_lapsed(tx, catalogue, loaded, [entry], now)
+    ):
         return judge_again(tx, catalogue, invoice_id, now, first=[EventType.INVOICE_UPDATED])
     return loaded
 
@@ -138,10 +142,10 @@ def requote(tx: Tx, catalogue: Catalogue, invoice_id: str, now: datetime, store_
     """Lock new prices for every method whose quote lapsed.
 
     Raises:
-        Conflict: the invoice is closed, or every quote still holds.
+        Conflict: the invoice is closed, its deadline is over, or every quote still holds.
     """
     loaded = loading.load(tx, invoice_id, store_id)
-    _require_open(loaded)
+    _require_payable(tx, loaded, now)
     if not _renew_if_lapsed(tx, catalogue, loaded, loaded.methods, now):
         raise Conflict("quote_still_valid", "Every quote of this invoice still holds; its price cannot be renewed yet.")
     return judge_again(tx, catalogue, invoice_id, now, first=[EventType.INVOICE_UPDATED])
@@ -187,6 +191,17 @@ def _require_open(loaded: LoadedInvoice) -> None:
         raise Conflict(f"invoice_{status}", f"This invoice is {status}.")
     if status is Status.CONFIRMING:
         raise Conflict("invoice_confirming", "Enough money for this invoice is on its way.")
+
+
+def _require_payable(tx: Tx, loaded: LoadedInvoice, now: datetime) -> None:
+    """An open invoice whose deadline is over is one that the chains have not passed yet: a payment now is late."""
+    _require_open(loaded)
+    if _is_overdue(tx, loaded, now):
+        raise Conflict("invoice_expired", "The deadline of this invoice is over; what is paid now comes late.")
+
+
+def _is_overdue(tx: Tx, loaded: LoadedInvoice, now: datetime) -> bool:
+    return terms_begin(tx, (entry.network for entry in loaded.methods), now) > loaded.record.expires_at
 
 
 def _entry(loaded: LoadedInvoice, method: str) -> MethodRecord:

@@ -3,10 +3,11 @@
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 
+from paynode.domain.chain import Pair
 from paynode.domain.invoice import PaymentState, Status
 from paynode.domain.quote import Quote
 from paynode.domain.sweep import InvoiceSweep
@@ -164,6 +165,11 @@ _ASKED = (
     "select 1 from invoice_methods m join json_each(:networks) n on n.key = m.network "
     "where m.invoice_id = i.id and m.provisioned_at is not null"
 )
+_SURPLUS = (
+    "select 1 from json_each(:surplus) s join addresses a on a.address = s.value ->> 1 and a.invoice_id = i.id "
+    "join invoice_methods m on m.invoice_id = i.id and m.network = s.value ->> 0 and m.method = s.value ->> 2 "
+    "where m.provisioned_at is not null"
+)
 EXPIRED_AT_ONCE_MAX = 500  # more are the next tick's
 
 
@@ -176,18 +182,29 @@ def past_deadline_unasked(tx: Tx, networks: Collection[str], now: datetime) -> l
     return [INVOICE.decode(row) for row in found]
 
 
-def past_deadline_on(tx: Tx, network: str, seen: Mapping[str, datetime | None]) -> list[InvoiceRecord]:
+def past_deadline_on(
+    tx: Tx,
+    network: str,
+    seen: Mapping[str, datetime | None],
+    surplus: Mapping[str, Collection[Pair]],
+    patience: timedelta,
+) -> list[InvoiceRecord]:
     """Invoices that asked for money on `network` and whose deadline is over on all networks they asked on.
 
-    `seen` says of every network up to which moment we have seen it; None: its view is doubtful.
+    `seen` says of every network up to which moment we have seen it; None: its view is doubtful. An invoice that asked
+    for money of a pair of `surplus`, by network, is given `patience` more.
     """
     moment = seen[network]
     if moment is None:
         return []
     found = tx.rows(
         f"{_WAITING} and exists ({_ASKED} and m.network = :network) "
-        f"and not exists ({_ASKED} and n.value <= i.expires_at) order by i.expires_at limit {EXPIRED_AT_ONCE_MAX}",
+        f"and not exists ({_ASKED} and n.value <= i.expires_at) "
+        f"and (i.expires_at < :patient_until or not exists ({_SURPLUS})) "
+        f"order by i.expires_at limit {EXPIRED_AT_ONCE_MAX}",
         {
+            "patient_until": to_ms(moment - patience),
+            "surplus": json.dumps([(name, *pair) for name, pairs in surplus.items() for pair in sorted(pairs)]),
             "now": to_ms(moment),
             "network": network,
             "networks": json.dumps({name: -1 if at is None else to_ms(at) for name, at in seen.items()}),
