@@ -24,6 +24,7 @@ from paynode.api.node import ApiNode
 from paynode.api.server import serve as serve_http
 from paynode.chains import evm
 from paynode.chains.base import Chain, ProviderHealth
+from paynode.chains.evm import wire as evm_wire
 from paynode.chains.evm.adapter import EvmChain
 from paynode.chains.evm.addresses import AddressDeriver
 from paynode.chains.rpc import RpcPool
@@ -67,6 +68,11 @@ def utc_now() -> datetime:
 def jitter() -> Decimal:
     """Uniform in [0, 1): spreads retries that failed together."""
     return Decimal(secrets.randbelow(1_000_000)) / 1_000_000
+
+
+def parse_tx_hash(family: str, text: str) -> str:
+    """The canonical form of a transaction's hash. Raises ValueError, with a sentence for people."""
+    return sim_keys.parse_tx_hash(text) if family == Family.SIM else evm_wire.parse_tx_hash(text)
 
 
 @dataclass(slots=True)
@@ -312,6 +318,7 @@ def _api_node(node: Node, progress: Progress) -> ApiNode:
         database=node.database,
         catalogue=node.catalogue,
         derive=node.derive,
+        parse_tx_hash=parse_tx_hash,
         clock=node.clock,
         check_outbound=node.outbound.check,
         version=__version__,

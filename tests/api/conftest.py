@@ -15,6 +15,7 @@ from tests.lab.shop import NOW, Clock, Shop, make_key, open_shop, sim_config
 from paynode.api.app import create_app
 from paynode.api.node import ApiNode
 from paynode.chains.base import ProviderHealth, ProviderState
+from paynode.chains.sim import keys
 from paynode.domain.budget import Usage
 from paynode.domain.chain import BlockRef
 from paynode.domain.quote import Rate
@@ -143,6 +144,7 @@ def world(tmp_path: Path) -> Iterator[World]:
         database=shop.database,
         catalogue=shop.catalogue,
         derive=lambda family, account, index: f"{family}1{account:020x}{index:020x}",
+        parse_tx_hash=lambda family, text: keys.parse_tx_hash(text),
         clock=clock,
         check_outbound=_check,
         version="1.2.3",

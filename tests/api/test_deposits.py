@@ -14,7 +14,7 @@ def arrive(world: World, address: str, method: str, units: int = 20 * DOLLAR) ->
     """A transfer is in a block, and the scanner has stored it."""
     database, catalogue, now = world.shop.database, world.shop.catalogue, world.clock()
     row = Row(RowKind.IN, RowSource.LOG, address, method, units, BLOCK, tx_hash="0xcc", log_index=0, sender="0xdd")
-    books = database.read(load_books, catalogue, "sim", now)
+    books = database.read(load_books, catalogue, "sim")
     database.write(apply_observation, catalogue, "sim", books, Observation(BLOCK, BLOCK, rows=(row,)), now)
 
 

@@ -191,6 +191,7 @@ async def test_without_a_simulation_there_are_no_test_routes(world: World) -> No
         world.shop.database,
         world.shop.catalogue,
         lambda family, account, index: "",
+        lambda family, text: text,
         world.clock,
         lambda url: None,
         "1.2.3",

@@ -297,6 +297,7 @@ def _node(world: World) -> ApiNode:
         world.shop.database,
         world.shop.catalogue,
         lambda family, account, index: "",
+        lambda family, text: text,
         world.clock,
         lambda url: None,
         "1.2.3",

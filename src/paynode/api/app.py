@@ -23,6 +23,7 @@ from paynode.api import (
     node_state,
     payment_methods,
     rates,
+    rescues,
     simulation,
     stores,
     sweeps,
@@ -33,7 +34,7 @@ from paynode.api.node import ApiNode
 from paynode.api.problems import CONTENT_TYPE, INTERNAL_DETAIL, problem
 from paynode.api.refusals import Refusal
 from paynode.api.routes import Routes
-from paynode.domain.errors import Conflict, FieldProblem, Invalid, NotFound, RateUnavailable, Rejected
+from paynode.domain.errors import Conflict, FieldProblem, Invalid, NotFound, RateUnavailable, Rejected, TooOften
 from paynode.operations.rates import want
 from paynode.store.database import CANNOT_WRITE
 from paynode.store.ids import new_id
@@ -41,6 +42,7 @@ from paynode.store.ids import new_id
 TABLES: tuple[Routes, ...] = (
     invoices.routes,
     checkout.routes,
+    rescues.routes,
     deposits.routes,
     events.routes,
     balances.routes,
@@ -102,6 +104,8 @@ def create_app(node: ApiNode) -> QuartTrio:
                 return refused(404, error.code, error.detail)
             case Conflict():
                 return refused(409, error.code, error.detail)
+            case TooOften():
+                return refused(429, error.code, error.detail, {"Retry-After": str(error.wait_seconds)})
             case RateUnavailable():
                 is_new = node.database.write(want, node.catalogue, error.quote, node.clock())
                 seconds = NEW_RATE_RETRY_SECONDS if is_new else RATE_RETRY_SECONDS

@@ -9,6 +9,7 @@ from paynode.chains.base import ProviderHealth
 from paynode.operations.catalogue import Catalogue, Derive
 from paynode.operations.endpoints import Check
 from paynode.operations.loading import LoadedInvoice
+from paynode.operations.rescue import ParseTxHash
 from paynode.store.database import Database
 
 
@@ -45,6 +46,7 @@ class ApiNode:
     database: Database
     catalogue: Catalogue
     derive: Derive
+    parse_tx_hash: ParseTxHash
     clock: Callable[[], datetime]
     check_outbound: Check
     version: str

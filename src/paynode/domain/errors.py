@@ -4,6 +4,7 @@
     ├── Invalid              a field of the request cannot be accepted (422); names every field at once
     ├── NotFound             no such thing, or not the caller's (404): the two look alike on purpose
     ├── Conflict             the thing is in a state that does not allow it (409)
+    ├── TooOften             it was asked often enough for now (429): later again
     └── RateUnavailable      no price that is fit to use (503): try again later, or price in crypto
 
 A class exists only where the caller does something different; what exactly went wrong is the `code`.
@@ -54,6 +55,14 @@ class NotFound(Rejected):
 
 class Conflict(Rejected):
     """The thing exists, but its state does not allow what was asked."""
+
+
+class TooOften(Rejected):
+    """What costs us calls was asked as often as it may be for now."""
+
+    def __init__(self, detail: str, wait_seconds: int) -> None:
+        super().__init__("too_many_requests", detail)
+        self.wait_seconds = wait_seconds
 
 
 class RateUnavailable(Rejected):

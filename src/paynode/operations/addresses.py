@@ -6,6 +6,7 @@ from datetime import datetime
 from paynode.config import Family, Network
 from paynode.domain.errors import Conflict
 from paynode.operations.catalogue import Catalogue, Derive
+from paynode.operations.loading import LoadedInvoice
 from paynode.store import bells, chain, invoices, stores, sweeps, watches
 from paynode.store.database import Tx
 from paynode.store.invoices import AddressRecord, InvoiceRecord, MethodRecord
@@ -48,6 +49,35 @@ def issue_address(
         )
     invoices.mark_provisioned(tx, record.id, entry.method, now)
     return issued
+
+
+def watch_again(tx: Tx, catalogue: Catalogue, loaded: LoadedInvoice, until: datetime) -> list[WatchRecord]:
+    """Watch the invoice's addresses until then on every network of their family, also on those enabled since.
+
+    There the floor is below whatever the address can have been paid, since nobody knew it before it was issued.
+
+    Raises:
+        Conflict: the invoice has no address.
+    """
+    if not loaded.addresses:
+        raise Conflict("no_address", "This invoice has no address yet: nobody can have paid it.")
+    watched: list[WatchRecord] = []
+    for issued in loaded.addresses.values():
+        for network in catalogue.networks_of(Family(issued.family)):
+            lowest = chain.checkpoint_at(tx, network.name, issued.issued_at)
+            record = WatchRecord(
+                network=network.name,
+                address=issued.address,
+                store_id=loaded.record.store_id,
+                invoice_id=loaded.record.id,
+                depth=_depth_needed(loaded.methods, network),
+                floor=0 if lowest is None else lowest.number,
+                watch_until=until,
+            )
+            watches.reopen(tx, record)
+            watched.append(watches.watch(tx, network.name, issued.address) or record)
+    tx.ring(bells.WATCHES)
+    return watched
 
 
 def _depth_needed(methods: Iterable[MethodRecord], network: Network) -> int:

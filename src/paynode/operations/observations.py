@@ -9,13 +9,13 @@ from datetime import datetime
 
 from paynode.domain import ledger as postings
 from paynode.domain.chain import Books, Observation, OwnTx, RowKind
-from paynode.operations import losses, receipts
+from paynode.operations import losses, receipts, rescue
 from paynode.operations.arrivals import Touched, age, arrived, became_final, left
 from paynode.operations.catalogue import Catalogue
 from paynode.operations.expiry import past_deadline_on_chain
 from paynode.operations.judging import judge_again
 from paynode.operations.outflows import pause
-from paynode.store import bells, chain, chain_rows, invoices, ledger, outgoing, stores, sweeps, watches
+from paynode.store import bells, chain, chain_rows, invoices, ledger, outgoing, rescues, stores, sweeps, watches
 from paynode.store.chain_rows import RowRecord
 from paynode.store.database import Tx
 
@@ -58,6 +58,8 @@ def load_books(tx: Tx, catalogue: Catalogue, network: str, *, is_wide: bool = Tr
         is_wide=is_wide,
         wide=chain.wide_numbers(tx, network),
         treasuries=sweeps.treasury_addresses(tx, network),
+        touched=rescues.deep_checks(tx, network),
+        claims=rescues.due_claims(tx, network),
     )
 
 
@@ -88,6 +90,8 @@ def apply_observation(
     watches.set_floors(tx, network, observation.floors)
     watches.close(tx, network, observation.ended)
     watches.replace_disputes(tx, network, observation.disputes.values())
+    rescues.looked(tx, network, [watch.address for watch in books.watches], books.touched)
+    rescue.answered(tx, network, observation.claims, now)
     chain.save_network(
         tx,
         replace(

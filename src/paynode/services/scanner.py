@@ -14,7 +14,7 @@ from paynode.domain.budget import PAUSE_SECONDS_MAX
 from paynode.operations import networks
 from paynode.operations.catalogue import Catalogue
 from paynode.operations.observations import apply_observation, load_books
-from paynode.store import bells, chain, deposits, outgoing, provider_usage, watches
+from paynode.store import bells, chain, deposits, outgoing, provider_usage, rescues, watches
 from paynode.store.database import Database, Tx
 
 HURRY_SECONDS = 2.0  # while a deposit deepens: somebody waits for "paid"
@@ -108,4 +108,5 @@ def pause_seconds(tx: Tx, catalogue: Catalogue, name: str) -> float:
     upper = float(catalogue.networks[name].tick_seconds)
     if is_urgent(tx, name):
         return min(HURRY_SECONDS, upper)
-    return upper if watches.is_awaiting(tx, name) else max(upper, HEARTBEAT_SECONDS)
+    is_awaited = watches.is_awaiting(tx, name) or rescues.is_asked(tx, name)
+    return upper if is_awaited else max(upper, HEARTBEAT_SECONDS)

@@ -49,6 +49,15 @@ def cursor(tx: Tx, name: str) -> BlockRef | None:
     return None if row is None else BlockRef(row[0], row[1], from_ms(row[2]))
 
 
+def checkpoint_at(tx: Tx, name: str, moment: datetime) -> BlockRef | None:
+    """The newest checkpoint that is not younger than `moment`."""
+    row = tx.row(
+        "select number, hash, at from checkpoints where network = ? and at <= ? order by number desc limit 1",
+        (name, to_ms(moment)),
+    )
+    return None if row is None else BlockRef(row[0], row[1], from_ms(row[2]))
+
+
 def wide_numbers(tx: Tx, name: str) -> frozenset[int]:
     """The heights of the checkpoints at which all addresses were looked at."""
     found = tx.rows("select number from checkpoints where network = ? and is_wide = 1", (name,))

@@ -95,6 +95,16 @@ def of_row(tx: Tx, row_id: int) -> DepositRecord | None:
     return None if row is None else DEPOSIT.decode(row)
 
 
+def of_tx(tx: Tx, network: str, address: str, tx_hash: str) -> list[DepositRecord]:
+    """What one transaction brought to an address, orphaned or not, oldest first."""
+    found = tx.rows(
+        f"select {DEPOSIT.of('d')} from chain_rows r join deposits d on d.row_id = r.id "
+        "where r.network = ? and r.tx_hash = ? and r.address = ? order by d.id",
+        (network, tx_hash, address),
+    )
+    return [DEPOSIT.decode(row) for row in found]
+
+
 def is_replaced(tx: Tx, deposit_id: str) -> bool:
     """Whether a later deposit already names this one as the one it replaces."""
     return tx.row("select 1 from deposits where replaces = ?", (deposit_id,)) is not None

@@ -33,6 +33,15 @@ def add_watch(tx: Tx, record: WatchRecord) -> None:
     tx.run(f"{WATCH.insert('watches')} on conflict do nothing", WATCH.encode(record))
 
 
+def reopen(tx: Tx, record: WatchRecord) -> None:
+    """Watch an address again at least until then, or from now on if it never was on that network."""
+    tx.run(
+        f"{WATCH.insert('watches')} on conflict do update "
+        "set watch_until = max(watch_until, excluded.watch_until), is_closed = 0",
+        WATCH.encode(record),
+    )
+
+
 def watch(tx: Tx, name: str, address: str) -> WatchRecord | None:
     row = tx.row(f"select {WATCH.sql} from watches where network = ? and address = ?", (name, address))
     return None if row is None else WATCH.decode(row)
@@ -52,6 +61,8 @@ _FAST = (
     "  union select address from disputes where network = :network"
     "  union select address from chain_rows where network = :network and voided_at is null"
     "    and block_number > :horizon_number"
+    "  union select address from checks where network = :network"
+    "  union select address from claim_networks where network = :network and next_at is not null"
 )
 _ALL = (
     f"{_FAST}  union select address from watches indexed by watches_open where network = :network and is_closed = 0"

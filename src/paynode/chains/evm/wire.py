@@ -114,3 +114,15 @@ def parse_address(text: str) -> str:
     if digits not in (digits.lower(), digits.upper()) and text != canonical:
         raise ValueError("the address has a typing error: its checksum (EIP-55) does not match")
     return canonical
+
+
+def parse_tx_hash(text: str) -> str:
+    """The canonical form, in lower case, of a transaction's hash as people write it.
+
+    Raises:
+        ValueError: it is none; a sentence for people.
+    """
+    digits = text[2:].lower()
+    if text[:2] not in ("0x", "0X") or len(digits) != 64 or not all(c in "0123456789abcdef" for c in digits):
+        raise ValueError("not a transaction hash: it must be 0x and 64 hexadecimal digits")
+    return f"0x{digits}"

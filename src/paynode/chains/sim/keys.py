@@ -10,6 +10,7 @@ import re
 from paynode.domain.key_paths import deposit_path, gas_path
 
 _ADDRESS = re.compile(r"sim1[0-9a-f]{40}")
+_TX_HASH = re.compile(r"0x[0-9a-f]{64}")
 
 
 def private_key(path: str) -> bytes:
@@ -48,6 +49,18 @@ def parse_address(text: str) -> str:
     if not _ADDRESS.fullmatch(address):
         raise ValueError("An address of a simulated network is sim1 and 40 hexadecimal digits.")
     return address
+
+
+def parse_tx_hash(text: str) -> str:
+    """The canonical form of a transaction's hash: lower case.
+
+    Raises:
+        ValueError: with a sentence for people.
+    """
+    hash_ = text.lower()
+    if not _TX_HASH.fullmatch(hash_):
+        raise ValueError("a transaction hash of a simulated network is 0x and 64 hexadecimal digits")
+    return hash_
 
 
 CUSTOMER = address_of(private_key("customer"))  # who pays where nobody is named

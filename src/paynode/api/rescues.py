@@ -1,0 +1,81 @@
+"""Asking the node to look again: at an invoice's addresses, or at a transaction that somebody says paid it.
+
+The merchant and the payer ask alike; the payer, whom nobody knows, less often and for less.
+"""
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from msgspec import Meta
+
+from paynode.api.body import Form, Nothing
+from paynode.api.lists import list_answer
+from paynode.api.routes import Call, Routes, answer
+from paynode.domain.rescue import Asker
+from paynode.operations import loading, rescue
+from paynode.operations.once import Answer
+from paynode.operations.views import View
+from paynode.store import rescues
+from paynode.store.database import Tx
+
+routes = Routes()
+
+ACCEPTED = 202
+
+
+class ClaimForm(Form, frozen=True):
+    tx_hash: Annotated[str, Meta(max_length=200)]
+    network: Annotated[str, Meta(max_length=100)] | None = None
+
+
+@routes.post("/v1/invoices/<invoice_id>/check", Nothing, scope="invoices:write")
+def check(call: Call[Nothing], tx: Tx) -> Answer:
+    return answer(_checked(call, tx, Asker.MERCHANT), ACCEPTED)
+
+
+@routes.post("/v1/invoices/<invoice_id>/claim", ClaimForm, scope="invoices:write")
+def claim(call: Call[ClaimForm], tx: Tx) -> Answer:
+    return answer(_claimed(call, tx, Asker.MERCHANT), ACCEPTED)
+
+
+@routes.get("/v1/invoices/<invoice_id>/claims", scope="invoices:read")
+def claims(call: Call[Nothing], tx: Tx) -> Answer:
+    return list_answer(_claims(call, tx))
+
+
+@routes.post("/checkout/<invoice_id>/check", Nothing)
+def check_as_payer(call: Call[Nothing], tx: Tx) -> Answer:
+    return answer(_checked(call, tx, Asker.PAYER), ACCEPTED)
+
+
+@routes.post("/checkout/<invoice_id>/claim", ClaimForm)
+def claim_as_payer(call: Call[ClaimForm], tx: Tx) -> Answer:
+    return answer(_claimed(call, tx, Asker.PAYER), ACCEPTED)
+
+
+@routes.get("/checkout/<invoice_id>/claims")
+def claims_as_payer(call: Call[Nothing], tx: Tx) -> Answer:
+    return list_answer(_claims(call, tx))
+
+
+def _checked(call: Call[Any], tx: Tx, asker: Asker) -> View:
+    return rescue.check(tx, call.node.catalogue, call.path["invoice_id"], asker, call.now, store_id=call.store_id)
+
+
+def _claimed(call: Call[ClaimForm], tx: Tx, asker: Asker) -> View:
+    return rescue.claim(
+        tx,
+        call.node.catalogue,
+        call.path["invoice_id"],
+        call.form.tx_hash,
+        asker,
+        call.node.parse_tx_hash,
+        call.now,
+        network=call.form.network,
+        store_id=call.store_id,
+    )
+
+
+def _claims(call: Call[Nothing], tx: Tx) -> Sequence[View]:
+    loaded = loading.load(tx, call.path["invoice_id"], call.store_id)
+    return [rescue.claim_view(tx, record) for record in rescues.claims_of(tx, loaded.record.id)]

@@ -1,0 +1,276 @@
+"""Looking again: money after the watch, on another network, in another coin; and transactions that somebody claims."""
+
+from datetime import timedelta
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from tests.lab.simnode import SimNode
+
+from paynode.chains.sim import keys
+from paynode.domain.errors import Conflict, Invalid, NotFound, TooOften
+from paynode.domain.rescue import ALLOWANCES, ASK_FOR, Asker
+from paynode.operations import rescue
+from paynode.operations.assigning import assign
+from paynode.operations.observations import apply_observation, load_books
+from paynode.operations.views import moment
+from paynode.services.scanner import HEARTBEAT_SECONDS, pause_seconds
+from paynode.store import rescues
+from paynode.store.database import Tx
+
+DOLLAR = 10**6
+NOWHERE = "0x" + "ab" * 32
+
+
+def parse(family: str, text: str) -> str:
+    return keys.parse_tx_hash(text)
+
+
+def check(node: SimNode, invoice_id: str, asker: Asker = Asker.MERCHANT) -> Any:
+    return node.database.write(rescue.check, node.catalogue, invoice_id, asker, node.clock())
+
+
+def claim(node: SimNode, invoice_id: str, tx_hash: str, asker: Asker = Asker.MERCHANT, **more: Any) -> Any:
+    return node.database.write(rescue.claim, node.catalogue, invoice_id, tx_hash, asker, parse, node.clock(), **more)
+
+
+def claims(node: SimNode, invoice_id: str) -> list[Any]:
+    def shown(tx: Tx) -> list[Any]:
+        return [rescue.claim_view(tx, record) for record in rescues.claims_of(tx, invoice_id)]
+
+    return node.database.read(shown)
+
+
+async def forgotten(node: SimNode) -> str:
+    """An invoice whose addresses are no longer watched."""
+    invoice_id = node.create("10")
+    node.clock.advance(timedelta(days=30))
+    await node.mine(2)
+    await node.mine(4)  # deep enough that its watch ends
+    assert node.rows("select is_closed from watches where invoice_id is not null") == [(1,), (1,)]
+    assert node.states(invoice_id) == ("expired", "none")
+    return invoice_id
+
+
+async def test_money_after_the_watch_is_found_by_a_check_and_is_late(node: SimNode) -> None:
+    invoice_id = await forgotten(node)
+    node.pay(invoice_id, 10 * DOLLAR)
+    await node.mine(3)
+    assert node.deposits(invoice_id) == []
+    seen = check(node, invoice_id)
+    assert [each["network"] for each in seen["networks"]] == ["alpha", "beta"]
+    assert {each["address"] for each in seen["networks"]} == {node.address(invoice_id)}
+    await node.mine(3)
+    assert [(each.stage, each.is_late) for each in node.deposits(invoice_id)] == [("settled", True)]
+    assert node.states(invoice_id) == ("expired", "exact")
+
+
+async def test_a_checked_address_is_watched_again_for_as_long_as_was_said(node: SimNode) -> None:
+    invoice_id = await forgotten(node)
+    seen = check(node, invoice_id)
+    assert seen["networks"][0]["watched_until"] == moment(node.clock() + timedelta(days=1))
+    await node.mine(2)
+    node.pay(invoice_id, 10 * DOLLAR)
+    await node.mine(3)
+    assert len(node.deposits(invoice_id)) == 1
+    node.clock.advance(timedelta(days=2))
+    await node.mine(6)
+    assert node.rows("select is_closed from watches where invoice_id is not null") == [(1,), (1,)]
+
+
+async def test_a_check_is_over_with_the_tick_that_served_it_and_not_before(node: SimNode) -> None:
+    invoice_id = node.create("10")
+    check(node, invoice_id)
+    books = node.database.read(load_books, node.catalogue, "alpha")
+    observation = await node.chains["alpha"].observe(books)
+
+    def broken(tx: Tx) -> None:
+        apply_observation(tx, node.catalogue, "alpha", books, observation, node.clock())
+        raise OSError("no space left on device")
+
+    with pytest.raises(OSError, match="no space"):
+        node.database.write(broken)
+    assert node.rows("select network from checks order by network") == [("alpha",), ("beta",)]
+    node.database.write(apply_observation, node.catalogue, "alpha", books, observation, node.clock())
+    assert node.rows("select network from checks") == [("beta",)]
+
+
+async def test_while_somebody_waits_the_scanner_does_not_rest_long(node: SimNode) -> None:
+    invoice_id = await forgotten(node)
+
+    def pause() -> float:
+        return node.database.read(pause_seconds, node.catalogue, "alpha")
+
+    assert pause() == HEARTBEAT_SECONDS
+    claim(node, invoice_id, NOWHERE, Asker.PAYER)
+    assert pause() < HEARTBEAT_SECONDS
+
+
+async def test_a_network_that_was_enabled_after_the_address_was_issued_is_looked_at_too(node: SimNode) -> None:
+    invoice_id = node.create("10")
+    node.run("delete from watches where network = 'beta'")
+    node.run("delete from checkpoints where network = 'beta'")
+    node.pay(invoice_id, 10 * DOLLAR, "beta_usdt")
+    await node.mine(3)
+    assert node.every_deposit() == []
+    check(node, invoice_id)
+    await node.mine(4)
+    (deposit,) = node.every_deposit()
+    assert (deposit.method, deposit.stage, deposit.invoice_id) == ("beta_usdt", "settled", None)
+
+
+async def test_a_claim_finds_a_late_payment_and_shows_its_deposit(node: SimNode) -> None:
+    invoice_id = await forgotten(node)
+    tx_hash = node.pay(invoice_id, 10 * DOLLAR)
+    await node.mine(3)
+    made = claim(node, invoice_id, f" {tx_hash.upper().replace('X', 'x')} ")
+    assert (made["state"], made["tx_hash"], made["deposits"]) == ("pending", tx_hash, [])
+    await node.mine(3)
+    (deposit,) = node.deposits(invoice_id)
+    (shown,) = claims(node, invoice_id)
+    assert (shown["state"], shown["deposits"], shown["reason"]) == ("found", [deposit.id], None)
+    assert {each["network"]: each["answer"] for each in shown["networks"]} == {"alpha": "booked", "beta": "unknown"}
+    assert deposit.stage == "settled"
+
+
+async def test_claiming_twice_is_once_and_adds_nothing(node: SimNode) -> None:
+    invoice_id = node.create("10")
+    tx_hash = node.pay(invoice_id, 10 * DOLLAR)
+    await node.mine(3)
+    first = claim(node, invoice_id, tx_hash)
+    await node.mine()
+    again = claim(node, invoice_id, tx_hash)
+    await node.mine()
+    assert first["id"] == again["id"]
+    assert again["state"] == "found"
+    assert node.states(invoice_id) == ("paid", "exact")
+    assert len(node.deposits(invoice_id)) == len(claims(node, invoice_id)) == 1
+
+
+async def test_a_claim_that_fails_before_its_commit_never_was(node: SimNode) -> None:
+    invoice_id = node.create("10")
+    before = node.rows("select * from watches")
+
+    def broken(tx: Tx) -> None:
+        rescue.claim(tx, node.catalogue, invoice_id, NOWHERE, Asker.PAYER, parse, node.clock())
+        raise OSError("no space left on device")
+
+    with pytest.raises(OSError, match="no space"):
+        node.database.write(broken)
+    assert claims(node, invoice_id) == node.rows("select * from rescue_requests") == []
+    assert node.rows("select * from watches") == before
+
+
+async def test_a_payment_on_the_wrong_network_is_found_and_says_that_it_must_be_assigned(node: SimNode) -> None:
+    invoice_id = await forgotten(node)
+    tx_hash = node.pay(invoice_id, 10 * DOLLAR, "beta_usdt")
+    await node.mine()
+    claim(node, invoice_id, tx_hash)
+    await node.mine(4)
+    (shown,) = claims(node, invoice_id)
+    (deposit,) = node.every_deposit()
+    assert (shown["state"], shown["deposits"]) == ("found", [deposit.id])
+    assert "must assign" in shown["reason"]
+    node.database.write(assign, node.catalogue, deposit.id, invoice_id, node.clock())
+    assert claims(node, invoice_id)[0]["reason"] is None
+    assert node.states(invoice_id) == ("expired", "exact")
+
+
+async def test_what_is_no_payment_to_this_invoice_says_why(node: SimNode) -> None:
+    invoice_id, other = node.create("10"), node.create("10")
+    failed = node.pay(invoice_id, 10 * DOLLAR, reverts=True)
+    to_other = node.pay(other, 10 * DOLLAR)
+    await node.mine()
+    for tx_hash in (failed, to_other):
+        claim(node, invoice_id, tx_hash, network="alpha")
+    await node.mine(3)
+    shown = {each["tx_hash"]: (each["state"], each["reason"]) for each in claims(node, invoice_id)}
+    assert shown[failed] == ("not_found", "the transaction failed and moved nothing")
+    assert shown[to_other] == (
+        "not_found",
+        "the transaction brings no coin that is taken here to the invoice's address",
+    )
+    assert node.states(invoice_id) == ("open", "none")
+
+
+async def test_an_unknown_transaction_is_asked_for_ever_more_seldom_and_then_no_more(node: SimNode) -> None:
+    invoice_id = node.create("10")
+    claim(node, invoice_id, NOWHERE, network="alpha")
+    began = node.clock()
+    asked_at: list[timedelta] = []
+    while node.clock() - began < 2 * ASK_FOR:
+        if node.database.read(rescues.due_claims, "alpha"):
+            asked_at.append(node.clock() - began)
+        await node.look("alpha")
+        node.clock.advance(timedelta(seconds=15))
+    assert asked_at[0] == timedelta(0)
+    assert 5 <= len(asked_at) <= 10
+    gaps = [later - sooner for sooner, later in pairwise(asked_at)]
+    assert gaps[1:] == sorted(gaps[1:])
+    (shown,) = claims(node, invoice_id)
+    assert (shown["state"], shown["networks"][0]["answer"]) == ("not_found", "unknown")
+    claim(node, invoice_id, NOWHERE, network="alpha")
+    assert claims(node, invoice_id)[0]["state"] == "pending"
+
+
+async def test_a_claim_made_before_the_payment_is_mined_finds_it(node: SimNode) -> None:
+    invoice_id = await forgotten(node)
+    tx_hash = node.pay(invoice_id, 10 * DOLLAR)
+    claim(node, invoice_id, tx_hash)
+    await node.look()
+    assert claims(node, invoice_id)[0]["state"] == "pending"
+    await node.mine(4)
+    assert claims(node, invoice_id)[0]["state"] == "found"
+
+
+async def test_a_claimed_payment_whose_block_leaves_the_chain_is_found_no_more(node: SimNode) -> None:
+    invoice_id = await forgotten(node)
+    tx_hash = node.pay(invoice_id, 10 * DOLLAR)
+    await node.mine()
+    claim(node, invoice_id, tx_hash)
+    await node.look()
+    assert claims(node, invoice_id)[0]["state"] == "found"
+    node.worlds["alpha"].reorg(1, keep=False)
+    node.clock.advance(2 * ASK_FOR)
+    await node.mine(2)
+    (shown,) = claims(node, invoice_id)
+    assert (shown["state"], shown["reason"]) == ("not_found", "the chain took its block back")
+
+
+@pytest.mark.parametrize("asker", Asker)
+async def test_asking_is_limited_by_the_hour_for_each_kind_and_asker(node: SimNode, asker: Asker) -> None:
+    invoice_id, allowance = node.create("10"), ALLOWANCES[asker]
+    for _ in range(allowance.checks_per_hour):
+        check(node, invoice_id, asker)
+        node.clock.advance(timedelta(minutes=1))
+    with pytest.raises(TooOften) as refused:
+        check(node, invoice_id, asker)
+    assert refused.value.wait_seconds == (60 - allowance.checks_per_hour) * 60
+    for _ in range(allowance.claims_per_hour):
+        claim(node, invoice_id, NOWHERE, asker)
+    with pytest.raises(TooOften):
+        claim(node, invoice_id, NOWHERE, asker)
+    other = Asker.PAYER if asker is Asker.MERCHANT else Asker.MERCHANT
+    check(node, invoice_id, other)
+    check(node, node.create("10"), asker)
+    node.clock.advance(timedelta(seconds=refused.value.wait_seconds))
+    check(node, invoice_id, asker)
+    with pytest.raises(TooOften):
+        check(node, invoice_id, asker)
+
+
+async def test_what_cannot_be_asked_is_refused_and_not_counted(node: SimNode) -> None:
+    invoice_id, unpaid = node.create("10"), node.create("10", provision=False)
+    for tx_hash in ("", "0x12", "ab" * 32, f"0x{'g' * 64}"):
+        with pytest.raises(Invalid) as invalid:
+            claim(node, invoice_id, tx_hash)
+        assert [problem.pointer for problem in invalid.value.problems] == ["/tx_hash"]
+    with pytest.raises(Invalid):
+        claim(node, invoice_id, NOWHERE, network="gamma")
+    for ask in (check, lambda node, id_: claim(node, id_, NOWHERE)):
+        with pytest.raises(Conflict) as refused:
+            ask(node, unpaid)
+        assert refused.value.code == "no_address"
+    with pytest.raises(NotFound):
+        claim(node, invoice_id, NOWHERE, store_id="sto_01JZ8Q4M9C3V5T7X1B2D4F6H8K")
+    assert node.rows("select * from rescue_requests") == []
