@@ -8,6 +8,7 @@ from eth_utils import to_checksum_address
 from tests.chains.evm.fakechain import FakeBlock, FakeChain, FakeReads, Payment
 from tests.lab.bookkeeper import Bookkeeper
 
+from paynode.chains.evm.reads import Pruned
 from paynode.chains.evm.tick import Memory, Tick
 from paynode.chains.evm.watchlist import Watchlist
 from paynode.domain.chain import Observation, Row
@@ -22,18 +23,32 @@ OURS = [to_checksum_address(f"0x{0xA0000000000000000000000000000000000000 + n:04
 
 
 @dataclass
+class View(FakeReads):
+    """A provider that keeps the state of so many blocks, and counts the balances it is asked for."""
+
+    kept: int | None = None
+    balances_read: int = 0
+
+    async def balances(self, asks: Sequence[tuple[str, int]], head: int) -> list[int]:
+        self.balances_read += len(asks)
+        if self.kept is not None and min(height for _, height in asks) < head - self.kept:
+            raise Pruned
+        return await super().balances(asks, head)
+
+
+@dataclass
 class Village:
     """Addresses that are watched for native coins, a chain that anybody may pay on, and one or two providers."""
 
     chain: FakeChain = field(default_factory=FakeChain)
     keeper: Bookkeeper = field(default_factory=Bookkeeper)
     memory: Memory = field(default_factory=Memory)
-    views: list[FakeReads] = field(default_factory=list)
+    views: list[View] = field(default_factory=list)
     nonce: int = 0
 
     def __post_init__(self) -> None:
         self.chain.mine()
-        self.views = self.views or [FakeReads(self.chain, "one"), FakeReads(self.chain, "two")]
+        self.views = [View(self.chain, "one"), View(self.chain, "two")]
         self.tick()
 
     def watch(self, *addresses: str, dust_units: int = 0) -> None:

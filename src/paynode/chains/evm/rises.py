@@ -79,8 +79,10 @@ class Starter:
             return None
         floor = min(self.sight.books.floor(self.sight.watchlist.watch_by_address[pair.address], pair.method), head)
         agreed = self._agreed(pair, replaceable, is_sure=False)
+        # Where rows stand that say "by then", not "there", books and balance are only equal from their block on.
+        sums = {row.block.number for row in rise.proven if row.source in {RowSource.UNPLACED, RowSource.DRIFT}}
         try:
-            for height in start_heights(agreed.number if agreed else floor, head, floor):
+            for height in start_heights(agreed.number if agreed else floor, head, floor, sums):
                 if await self._read(rise, height) == 0:
                     return rise
             return None
@@ -93,7 +95,7 @@ class Starter:
         for height in readable_heights(head, floor):
             search = self._rise(pair, rise.proven, rise.replaceable)
             try:
-                below = await self._read(search, height) if height != head else search.climb.residual_by_height[head]
+                below = await self._read(search, height)
             except Pruned:
                 continue
             if below < 0:
@@ -143,6 +145,9 @@ class Starter:
         return units
 
     async def _read(self, rise: Rise, height: int) -> int:
+        """The residual at `height`; at the head it is known by the look, and no other answer may take its place."""
+        if height == self.sight.head.number:
+            return rise.climb.residual_by_height[height]
         if not self.memory.may_read(rise.pair, self.sight.head):
             raise Thrifty
         (units,) = await self.source.balances([(rise.pair.address, height)], self.sight.head.number)

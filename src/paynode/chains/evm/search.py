@@ -4,7 +4,7 @@ Both are written without I/O: they say what to read next and are told what was
 read, so that a test can feed them any chain, true or lying.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import NamedTuple
@@ -83,12 +83,15 @@ def agreed_checkpoint(
     return next(agreed, None)
 
 
-def start_heights(first: int, head: int, floor: int) -> list[int]:
-    """Where a bisect may start, newest first: the height believed to be equal, then older and wider, the floor last."""
+def start_heights(first: int, head: int, floor: int, sums: Collection[int] = ()) -> list[int]:
+    """Where a bisect may start, newest first: the height believed to be equal, then older and wider, the floor last.
+
+    Among them are the heights, at and above the floor, of rows whose place is only the end of an interval (`sums`).
+    """
     heights = [max(first, floor)]
     while heights[-1] > floor:
         heights.append(max(head - (head - heights[-1] + 1) * WIDEN, floor))
-    return heights
+    return sorted({*heights, *(height for height in sums if floor <= height <= head)}, reverse=True)
 
 
 def readable_heights(head: int, floor: int) -> list[int]:

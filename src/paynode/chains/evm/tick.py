@@ -106,7 +106,7 @@ class Tick:
             self.books.disputes,
             self._reasons(open_pairs, in_flight_addresses),
         )
-        verdict = await self._verify(sight, kept, open_pairs, mined)
+        verdict = await self._verify(sight, [*kept, *rows], open_pairs, mined)
 
         orphaned = [*voided, *verdict.gone]
         is_settled = not waiting and not verdict.gone and not verdict.refused and self.hold is None
@@ -354,7 +354,7 @@ class Tick:
         if not due and not final:
             return Verdict()
         try:
-            verdict = await verify(sight, source, due, final)
+            verdict = await verify(sight, source, due, final, rows)
         except ProviderFailed as failure:
             if failure.provider == self.primary.name:
                 raise

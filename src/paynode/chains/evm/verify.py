@@ -13,7 +13,7 @@ from paynode.chains.evm.explain import expected_units
 from paynode.chains.evm.own import Mined
 from paynode.chains.evm.reads import Pruned, Reads
 from paynode.chains.evm.sight import Sight
-from paynode.domain.chain import RECKONED, Pair, Row, RowSource
+from paynode.domain.chain import RECKONED, BlockRef, Pair, Row, RowSource
 
 
 @dataclass(slots=True)
@@ -25,16 +25,31 @@ class Verdict:
     disagreement: str | None = None
 
 
-async def verify(sight: Sight, source: Reads, rows: Sequence[Row], mined: Sequence[Mined]) -> Verdict:
-    """What `source` says about `rows` and about our own transactions, all of them at depth."""
+async def verify(
+    sight: Sight, source: Reads, due: Sequence[Row], mined: Sequence[Mined], booked: Sequence[Row]
+) -> Verdict:
+    """What `source` says about the rows that are `due` and about our own transactions, all of them at depth.
+
+    `booked` are all rows as this tick leaves them.
+    """
     verdict = Verdict()
-    standing = await _on_canonical_blocks(sight, source, rows, mined, verdict)
-    reckoned = [row for row in rows if row.source in RECKONED and row.block.hash in standing]
-    evident = [row for row in rows if row.source not in RECKONED and row.block.hash in standing]
+    standing = await _on_canonical_blocks(sight, source, due, mined, verdict)
+    evident = [row for row in due if row.source not in RECKONED and row.block.hash in standing]
     final = [one for one in mined if one.block.hash in standing]
     await _check_evidence(sight, source, evident, final, verdict)
-    for row in reckoned:
-        await _check_step(sight, source, row, verdict)
+    reckoned: dict[tuple[Pair, BlockRef, bool], list[Row]] = {}
+    for row in due:
+        if row.source in RECKONED and row.block.hash in standing:
+            reckoned.setdefault((row.pair, row.block, row.source is RowSource.INTERNAL), []).append(row)
+    for (pair, block, is_step), rows in reckoned.items():
+        heights = [block.number - 1, block.number] if is_step else [block.number]
+        match await _is_there(sight, source, pair, heights, booked):
+            case True:
+                verdict.confirmed |= {row.id: row.credited_units for row in rows if row.id is not None}
+            case False:
+                verdict.refused += rows
+            case None:
+                pass
     return verdict
 
 
@@ -86,28 +101,22 @@ async def _check_evidence(
             verdict.disagreement = f"{source.name} has another receipt of our transaction {one.tx.hash.lower()}"
 
 
-async def _check_step(sight: Sight, source: Reads, row: Row, verdict: Verdict) -> None:
-    """The rise of the balance in the row's very block; of an unplaced row or an adjustment, the balance at its block.
+async def _is_there(
+    sight: Sight, source: Reads, pair: Pair, heights: Sequence[int], booked: Sequence[Row]
+) -> bool | None:
+    """Whether the balance at each of `heights` differs from the books by the same: by nothing, if there is only one.
 
-    Where the source has thrown that state away, the balance at the head is all that can be compared: it is exact,
-    since the pair is settled.
+    For an internal row it is read before and in its very block, so that what is compared is the step. None: nobody can
+    tell now. Where the source has thrown that state away, the balance at the head is all that can be compared: it is
+    exact, since the pair is settled.
     """
-    assert row.id is not None, "only stored rows are verified"
-    pair, height, head = row.pair, row.block.number, sight.head.number
-    heights = [height - 1, height] if row.source is RowSource.INTERNAL else [height]
     try:
         balances = await _balances(sight, source, pair, heights)
-        expected = [expected_units(sight.books.rows, pair, each) for each in heights]
-        is_there = balances[-1] - expected[-1] == (balances[0] - expected[0] if len(heights) > 1 else 0)
     except Pruned:
-        (at_head,) = await _balances(sight, source, pair, [head])
-        if at_head != sight.balances[pair]:
-            return  # another head, or behind
-        is_there = True
-    if is_there:
-        verdict.confirmed[row.id] = row.credited_units
-    else:
-        verdict.refused.append(row)
+        (at_head,) = await _balances(sight, source, pair, [sight.head.number])
+        return True if at_head == sight.balances[pair] else None  # another head, or behind
+    residuals = [units - expected_units(booked, pair, height) for height, units in zip(heights, balances, strict=True)]
+    return residuals[-1] == (residuals[0] if len(residuals) > 1 else 0)
 
 
 async def _balances(sight: Sight, source: Reads, pair: Pair, heights: Sequence[int]) -> list[int]:
