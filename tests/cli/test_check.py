@@ -53,7 +53,7 @@ async def test_a_node_on_a_real_chain_is_found_ready(tmp_path: Path) -> None:
         code, printed = await in_thread(tmp_path, "check")
     assert code == ExitCode.OK, printed
     assert "PROBLEM" not in printed
-    assert "chain id, looks and 1 assets are right" in printed
+    assert "looks by a state override, pinned by hash; chain id, looks and 1 assets are right" in printed
 
 
 async def test_another_chain_and_a_token_that_is_none_are_problems_of_that_provider(tmp_path: Path) -> None:

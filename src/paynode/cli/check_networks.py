@@ -2,13 +2,12 @@
 
 import trio
 
-from paynode.chains.base import Chain, DeepReorg, Unavailable
+from paynode.chains.base import Chain, Unavailable
 from paynode.chains.evm.adapter import EvmChain
 from paynode.chains.rpc import RpcPool
 from paynode.cli.exit_codes import ExitCode
 from paynode.cli.problems import Failure
 from paynode.config import Network, RpcUrl
-from paynode.domain.chain import Books
 
 SECONDS_MAX = 60.0  # for one provider; each call has a shorter deadline of its own
 NOBODY = "0x0000000000000000000000000000000000000001"  # a precompile: any token can say its balance
@@ -37,11 +36,6 @@ async def _try_all(chain: Chain, network: Network) -> str:
         sentence = await chain.connect()
     except Unavailable as trouble:
         text = f"cannot be used: {trouble}. Check its URL and key, or name another provider."
-        raise Failure(ExitCode.PROBLEM, text) from None
-    try:
-        await chain.observe(Books(checkpoints=(), watches=(), rows=()))
-    except (Unavailable, DeepReorg) as trouble:
-        text = f"cannot look at many balances at once: {trouble}. Name another provider."
         raise Failure(ExitCode.PROBLEM, text) from None
     for asset in network.assets:
         try:

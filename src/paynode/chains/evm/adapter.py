@@ -76,17 +76,19 @@ class EvmChain:
         return wanted_seconds if next_asked is None else next_asked.meter.pace(wanted_seconds, is_urgent=is_urgent)
 
     async def connect(self) -> str:
-        """Every provider is asked; that one answers is enough."""
-        heads: list[str] = []
+        """Every provider is asked for its head and for a look at it; that one answers is enough."""
+        found: list[str] = []
         failures: list[str] = []
         for provider in self._pool.all:
             try:
-                heads.append(f"{provider.name} at block {await self._head_number(provider)}")
+                block = await self._reads(provider).head()
+                await self._looker.look(provider, block.header, ())
+                found.append(f"{provider.name} at block {block.ref.number}, looks by {self._looker.plan(provider)}")
             except ProviderFailed as failure:
                 failures.append(str(failure))
-        if not heads:
+        if not found:
             raise Unavailable("; ".join(failures))
-        return "; ".join([*heads, *failures])
+        return "; ".join([*found, *failures])
 
     async def head_number(self) -> int:
         return await self._head_number(self._pool.first)

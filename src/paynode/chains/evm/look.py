@@ -4,38 +4,28 @@ One rule: what was read is returned only if block number, timestamp, parent hash
 and chain id inside the call are the header's. Some backends ignore the pin and
 say nothing; their balances belong to another block and prove nothing.
 
-The contract is `contracts/Look.sol`; it is never deployed. Its arguments and
-its answer are arrays of words, packed and unpacked here: the import of an ABI
-library would cost more than these lines.
+Two siblings have the same number and parent, and perhaps the same timestamp:
+what tells them apart is the hash in the pin, or, where a provider takes numbers
+only, the header read once more after the call.
 """
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import Enum
-from functools import cache, lru_cache
-from importlib.resources import files
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import zip_longest
+from typing import Annotated, Any
 
 import msgspec
+import trio
 
+from paynode.chains.evm.question import CONTEXT_WORDS, UNKNOWN, Question
+from paynode.chains.evm.ways import PLANS, Plan, Way, ask
 from paynode.chains.jsonrpc import Garbled, ProviderFailed, RpcError, TimedOut, TooMuch
 from paynode.chains.provider import Provider
 
-SELECTOR = "24058ae1"  # look(address[],address[],uint256[])
-LENT_ADDRESS = "0x00000000000000007061796e6f64652e6c6f6f6b"  # where nobody has code: "paynode.look"
-UNKNOWN = 2**256 - 1
-CONTEXT_WORDS = 4
-ANSWER = re.compile(r"0x((?:[0-9a-fA-F]{64})*)")
-
-
-class Way(Enum):
-    """How the contract gets to run, with the most words that it may then answer."""
-
-    LENT = 1600  # by a state override; 300 addresses with three tokens, about 4 M gas and 100 kB of hex
-    ONCE = (
-        24_576 // 32 - 2
-    )  # as init code, whose answer is taken for code: EIP-170 caps it, ABI framing takes two words
+HEIGHTS_MAX = 256  # in one call
+FEW_ADDRESSES = 32  # where so few are too much, the token itself is
+CODE_SECONDS = 86_400.0
+PATIENCE_LOOKS_MAX = 256  # so long a way that is not the best is kept before the better ones are tried again
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,20 +47,56 @@ class Look:
     hash_by_number: dict[int, str | None] = field(default_factory=dict)  # None: too old, or not below the header
     native_by_address: dict[str, int] = field(default_factory=dict)
     code_size_by_address: dict[str, int] = field(default_factory=dict)
+    """Up to a day old where only Multicall3 looks."""
     units_by_holding: dict[tuple[str, str], int | None] = field(default_factory=dict)
     """By (address, token contract). None is unknown: the token's `balanceOf` failed. It is never zero."""
+
+
+@dataclass(frozen=True, slots=True)
+class _CodeSize:
+    size: int
+    asked_at: float  # of trio's clock
 
 
 class WrongContext(ProviderFailed):
     """The call ran in another block, or on another chain, than it was pinned to: believe nothing, degrade."""
 
 
+@dataclass(slots=True)
+class _Learned:
+    """The plan that worked at a provider; one that is not the best is questioned after so many looks, ever more."""
+
+    plan: Plan
+    looks_left: int = 0
+    patience_looks: int = 1
+
+    def plans(self) -> Sequence[Plan]:
+        """Those to try now, in this order."""
+        if self.plan is PLANS[0]:
+            return (self.plan,)
+        if self.looks_left > 0:
+            self.looks_left -= 1
+            return (self.plan,)
+        self.patience_looks = min(2 * self.patience_looks, PATIENCE_LOOKS_MAX)
+        self.looks_left = self.patience_looks
+        return PLANS[: PLANS.index(self.plan) + 1]
+
+
 class Looker:
-    """Looks at one chain; remembers which way works at which provider."""
+    """Looks at one chain; learns which plan works at which provider.
+
+    A better one that failed perhaps did so by accident, so it is tried again.
+    """
 
     def __init__(self, chain_id: int) -> None:
         self._chain_id = chain_id
-        self._way_by_provider: dict[str, Way] = {}
+        self._learned: dict[str, _Learned] = {}
+        self._code_sizes: dict[str, _CodeSize] = {}
+
+    def plan(self, provider: Provider) -> Plan | None:
+        """How it last looked at `provider`; None: it never could."""
+        learned = self._learned.get(provider.name)
+        return learned.plan if learned else None
 
     async def look(
         self,
@@ -88,53 +114,99 @@ class Looker:
             WrongContext: `provider` answered from another block; degrade it and decide nothing.
             ProviderFailed: it gave no usable answer.
         """
-        known = self._way_by_provider.get(provider.name)
+        learned = self._learned.get(provider.name)
         first_failure: ProviderFailed | None = None
-        for way in (known,) if known else Way:
-            found = Look(header, self._chain_id)
+        for plan in learned.plans() if learned else PLANS:
             try:
-                for some in _portions(addresses, way.value - CONTEXT_WORDS - len(numbers), 2 + len(tokens)):
-                    await self._add(found, way, provider, some, tokens, numbers)
+                found = await self._look(plan, provider, header, addresses, tokens, numbers)
             except (RpcError, Garbled) as failure:  # perhaps only this way is closed
                 first_failure = first_failure or failure
             else:
-                self._way_by_provider[provider.name] = way
+                if learned is None or learned.plan is not plan:
+                    self._learned[provider.name] = _Learned(plan)
                 return found
+        self._learned.pop(provider.name, None)
         assert first_failure is not None
         raise first_failure
 
-    async def _add(
+    async def confirm(self, provider: Provider, header: Header) -> None:
+        """That `provider` still has this block at its height: for what was pinned by the number.
+
+        Raises:
+            ProviderFailed: it has another one there.
+        """
+        block = await provider.call("eth_getBlockByNumber", [hex(header.number), False], _Named | None)
+        if block is None or block.hash.lower() != header.hash:
+            raise ProviderFailed(provider.name, f"block {header.number} was replaced while it was looked at")
+
+    async def _look(
         self,
-        found: Look,
-        way: Way,
+        plan: Plan,
         provider: Provider,
+        header: Header,
         addresses: Sequence[str],
         tokens: Sequence[str],
         numbers: Sequence[int],
-    ) -> None:
+    ) -> Look:
+        found = Look(header, self._chain_id)
+        room = plan.way.value - CONTEXT_WORDS - min(len(numbers), HEIGHTS_MAX)
+        portions = _portions(addresses, room // (2 + len(tokens)))
+        for some, heights in zip_longest(portions, _portions(numbers, HEIGHTS_MAX), fillvalue=()):
+            await self._add(found, plan, provider, Question(header.number, some, tokens, heights))
+        if plan.way is Way.GATHERED:
+            await self._add_code_sizes(found, plan, provider, addresses)
+        if not plan.is_by_hash:
+            await self.confirm(provider, header)
+        return found
+
+    async def _add(self, found: Look, plan: Plan, provider: Provider, question: Question) -> None:
         try:
-            words = await _call(provider, way, found.header, encode(addresses, tokens, numbers))
+            words = await ask(provider, plan, found.header.hash, question)
         except TimedOut:
             raise
         except TooMuch:
-            # A token that burns its 200,000 gas at every address can exceed what the provider grants one call.
-            if len(addresses) < 2:
-                raise
-            for half in _portions(addresses, (len(addresses) + 1) // 2, 1):
-                await self._add(found, way, provider, half, tokens, numbers)
+            await self._add_parts(found, plan, provider, question)
             return
-        if len(words) != CONTEXT_WORDS + len(numbers) + len(addresses) * (2 + len(tokens)):
-            raise Garbled(provider.name, f"eth_call: the look has {len(words)} words")
         self._check_context(provider, found.header, words)
         rest = iter(words[CONTEXT_WORDS:])
-        for number in numbers:
-            found.hash_by_number[number] = _hash(word) if (word := next(rest)) else None
-        for address in addresses:
+        for height in question.heights:
+            found.hash_by_number[height] = _hash(word) if (word := next(rest)) else None
+        for address in question.addresses:
             found.native_by_address[address] = next(rest)
             found.code_size_by_address[address] = next(rest)
-            for token in tokens:
+            for token in question.tokens:
                 units = next(rest)
                 found.units_by_holding[address, token] = None if units == UNKNOWN else units
+
+    async def _add_code_sizes(self, found: Look, plan: Plan, provider: Provider, addresses: Sequence[str]) -> None:
+        """What Multicall3 cannot tell, by a call for each address: when it is new, and once a day.
+
+        An address of ours can only get code by its own key (EIP-7702), and its logs are read from its floor then.
+        """
+        now = trio.current_time()
+        fresh = {each: code for each, code in self._code_sizes.items() if now - code.asked_at < CODE_SECONDS}
+        if unknown := [address for address in addresses if address not in fresh]:
+            pin = plan.pin(found.header.number, found.header.hash)
+            codes: list[str] = await provider.batch("eth_getCode", [(address, pin) for address in unknown], _Code)
+            fresh |= {each: _CodeSize(len(code) // 2 - 1, now) for each, code in zip(unknown, codes, strict=True)}
+        self._code_sizes = fresh
+        found.code_size_by_address.update({address: fresh[address].size for address in addresses})
+
+    async def _add_parts(self, found: Look, plan: Plan, provider: Provider, question: Question) -> None:
+        """Ask for what was too much at once: perhaps a token burns all the gas it gets at every address."""
+        addresses, tokens = question.addresses, question.tokens
+        if plan.way is Way.GATHERED and len(tokens) > 1:
+            await self._add(found, plan, provider, replace(question, tokens=()))
+            for token in tokens:
+                await self._add(found, plan, provider, replace(question, tokens=(token,), heights=()))
+        elif plan.way is Way.GATHERED and tokens and len(addresses) <= FEW_ADDRESSES:
+            await self._add(found, plan, provider, replace(question, tokens=()))
+            found.units_by_holding.update(dict.fromkeys(((address, tokens[0]) for address in addresses), None))
+        elif len(addresses) > 1:
+            for half in _portions(addresses, (len(addresses) + 1) // 2):
+                await self._add(found, plan, provider, replace(question, addresses=half))
+        else:
+            raise TooMuch(provider.name, "eth_call: even for one address")
 
     def _check_context(self, provider: Provider, header: Header, words: Sequence[int]) -> None:
         number, timestamp, chain_id, parent = words[:CONTEXT_WORDS]
@@ -149,63 +221,19 @@ class Looker:
             )
 
 
-def encode(addresses: Sequence[str], tokens: Sequence[str], numbers: Sequence[int]) -> str:
-    """The three arrays by the contract ABI, as hex without 0x or selector."""
-    arrays = _addresses(tuple(addresses)), _addresses(tuple(tokens)), "".join(f"{number:064x}" for number in numbers)
-    head, tail = "", ""
-    for array in arrays:
-        head += f"{32 * len(arrays) + len(tail) // 2:064x}"
-        tail += f"{len(array) // 64:064x}{array}"
-    return head + tail
+_Code = Annotated[str, msgspec.Meta(pattern=r"^0x([0-9a-fA-F]{2})*$")]
 
 
-@lru_cache(maxsize=64)  # the same addresses are looked at for minutes
-def _addresses(addresses: tuple[str, ...]) -> str:
-    assert all(len(address) == 42 for address in addresses)
-    return "".join(address[2:].lower().rjust(64, "0") for address in addresses)
+class _Named(msgspec.Struct, frozen=True):
+    hash: str
 
 
-async def _call(provider: Provider, way: Way, header: Header, arguments: str) -> list[int]:
-    """The words that the contract answers at `header`, ABI framing taken off."""
-    pin = {"blockHash": header.hash, "requireCanonical": True}
-    params: list[Any]
-    match way:
-        case Way.LENT:
-            code = _code()["Look"].runtime_code
-            params = [{"to": LENT_ADDRESS, "data": f"0x{SELECTOR}{arguments}"}, pin, {LENT_ADDRESS: {"code": code}}]
-        case Way.ONCE:
-            params = [{"data": _code()["LookOnce"].init_code + arguments}, pin]
-    answer = ANSWER.fullmatch(await provider.call("eth_call", params, str))
-    if answer is None:
-        raise Garbled(provider.name, "eth_call: not whole words")
-    content = bytes.fromhex(answer[1])
-    words = [int.from_bytes(content[at : at + 32], "big") for at in range(0, len(content), 32)]
-    if words[:2] != [32, len(words) - 2]:  # nothing at all where the override was ignored
-        raise Garbled(provider.name, "eth_call: not a look")
-    return words[2:]
-
-
-def _portions(addresses: Sequence[str], room: int, size: int) -> Iterator[Sequence[str]]:
-    """`addresses` in parts that fit into `room` at `size` each; one part even of none, for the context's sake."""
-    count = max(room // size, 1)
-    for start in range(0, max(len(addresses), 1), count):
-        yield addresses[start : start + count]
+def _portions(items: Sequence[Any], count: int) -> Iterator[Sequence[Any]]:
+    """`items` in parts of `count`; one part even of none, for the context's sake."""
+    count = max(count, 1)
+    for start in range(0, max(len(items), 1), count):
+        yield items[start : start + count]
 
 
 def _hash(word: int) -> str:
     return f"0x{word:064x}"
-
-
-class _Code(msgspec.Struct, frozen=True):
-    init_code: str
-    runtime_code: str
-
-
-class _Artifact(msgspec.Struct, frozen=True):
-    contracts: Mapping[str, _Code]
-
-
-@cache
-def _code() -> Mapping[str, _Code]:
-    text = (files("paynode.chains.evm.contracts") / "contracts.json").read_bytes()
-    return msgspec.json.decode(text, type=_Artifact).contracts

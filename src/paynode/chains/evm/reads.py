@@ -20,7 +20,7 @@ from paynode.chains.provider import Provider
 from paynode.domain.chain import BlockRef
 
 TOPICS_MAX = 1000  # geth, bor and bsc cap a topic list
-HASHES_PER_LOOK_MAX = 256
+CHAIN_MEMORY_BLOCKS = 8_191  # EIP-2935
 RECENT_STATE_BLOCKS = 64  # every full node has the state of the newest 128 blocks
 
 
@@ -59,11 +59,10 @@ class Reads:
         """The hashes of the ancestors of `header` at `heights`, and its own; heights above it are left out."""
         wanted = sorted(height for height in set(heights) if height < header.number)
         found = {header.number: header.hash}
-        for start in range(0, len(wanted), HASHES_PER_LOOK_MAX):
-            part = wanted[start : start + HASHES_PER_LOOK_MAX]
-            known = (await self.look(header, (), (), part)).hash_by_number
+        if young := [height for height in wanted if header.number - height <= CHAIN_MEMORY_BLOCKS]:
+            known = (await self.look(header, (), (), young)).hash_by_number
             found |= {height: hash_ for height, hash_ in known.items() if hash_ is not None}
-        # Beyond what the chain itself remembers, its provider is asked; such blocks are older than any horizon.
+        # Beyond what the chain itself remembers, its provider is asked.
         old = [height for height in wanted if height not in found]
         for height, block in zip(old, await self.blocks_by_number(old), strict=True):
             if block is None:
@@ -121,9 +120,20 @@ class Reads:
         return {hash_: receipt for hash_, receipt in zip(hashes, receipts, strict=True) if receipt is not None}
 
     async def nonces(self, addresses: Sequence[str], header: Header) -> list[int]:
-        pin = {"blockHash": header.hash}
-        answers = await self._ask_many("eth_getTransactionCount", [(address, pin) for address in addresses], Quantity)
-        return [int(answer, 16) for answer in answers]
+        """How many transactions each address had sent by that block."""
+        if not addresses:
+            return []
+
+        async def pinned(pin: Any) -> list[int]:
+            asks = [(address, pin) for address in addresses]
+            return [int(answer, 16) for answer in await self._ask_many("eth_getTransactionCount", asks, Quantity)]
+
+        try:
+            return await pinned({"blockHash": header.hash})
+        except RpcError:  # perhaps it takes numbers only
+            counts = await pinned(hex(header.number))
+            await self._looker.confirm(self.provider, header)
+            return counts
 
     async def balances(self, asks: Sequence[tuple[str, int]], head: int) -> list[int]:
         """The native balances of (address, height).
