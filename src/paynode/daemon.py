@@ -34,6 +34,7 @@ from paynode.chains.sim.adapter import SimChain
 from paynode.chains.sim.storage import open_world
 from paynode.chains.sim.world import World
 from paynode.config import Config, CustodyMode, Family, Network
+from paynode.domain.attention import Attention
 from paynode.domain.progress import Progress
 from paynode.operations import startup
 from paynode.operations.catalogue import Catalogue
@@ -90,6 +91,7 @@ class Node:
     clock: Callable[[], datetime]
     started_at: datetime
     xpubs: Mapping[int, str]  # of EVM branches, by account
+    attention: Attention = field(default_factory=partial(Attention, trio.current_time))
     derivers: dict[int, AddressDeriver] = field(default_factory=dict)
     seed: Seed | None = None
 
@@ -229,7 +231,8 @@ async def _start_network(services: trio.Nursery, node: Node, name: str, network:
     """Start the loops of one network."""
     database, catalogue, clock = node.database, node.catalogue, node.clock
     beat = progress.beater(f"scanner:{name}", PATIENCE_SECONDS)
-    await services.start(_outlast, partial(scanner.run, database, catalogue, network, clock=clock, beat=beat))
+    look = partial(scanner.run, database, catalogue, network, attention=node.attention, clock=clock, beat=beat)
+    await services.start(_outlast, look)
     beat = progress.beater(f"sweeper:{name}", PATIENCE_SECONDS)
     await services.start(_outlast, partial(sweeper.run, database, catalogue, network, clock=clock, beat=beat))
     private_key = node.keys_of(node.catalogue.networks[name])
@@ -324,6 +327,7 @@ def _api_node(node: Node, progress: Progress) -> ApiNode:
         version=__version__,
         started_at=node.started_at,
         health=progress.report,
+        attention=node.attention,
         providers=node.providers,
         simulation=simulation,
     )

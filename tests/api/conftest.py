@@ -16,6 +16,7 @@ from paynode.api.app import create_app
 from paynode.api.node import ApiNode
 from paynode.chains.base import ProviderHealth, ProviderState
 from paynode.chains.sim import keys
+from paynode.domain.attention import Attention
 from paynode.domain.budget import Usage
 from paynode.domain.chain import BlockRef
 from paynode.domain.quote import Rate
@@ -125,6 +126,7 @@ class World:
     simulation: FakeSimulation
     app: QuartTrio
     other_store_id: str
+    attention: Attention
 
     def caller(self, *scopes: str, of_node: bool = False) -> Api:
         """Somebody with a new key of the store "main", or of the node; with every scope unless some are named."""
@@ -154,7 +156,7 @@ def world(tmp_path: Path) -> Iterator[World]:
         simulation=simulation,
     )
     other = next(store_id for store_id, key in shop.catalogue.store_keys.items() if key == "other")
-    yield World(shop, clock, simulation, create_app(node), other)
+    yield World(shop, clock, simulation, create_app(node), other, node.attention)
     shop.database.close()
 
 

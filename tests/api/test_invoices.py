@@ -295,6 +295,19 @@ async def test_a_payer_sees_what_a_payer_needs(world: World, api: Api) -> None:
     assert (await payer.get(f"/checkout/{neighbour}")).status == 404
 
 
+async def test_networks_hurry_while_a_payer_has_the_page_of_an_open_invoice_before_them(world: World, api: Api) -> None:
+    invoice = await api.invoice(provision=False)
+    payer, path = Api(world.app, None), f"/checkout/{invoice['id']}"
+    await payer.get(path)
+    assert not world.attention.is_on("sim")  # no address is shown yet
+    await payer.post(f"{path}/methods/sim_usdt")
+    await api.post(f"/v1/invoices/{(cancelled := await api.invoice())['id']}/cancel")
+    await payer.get(f"/checkout/{cancelled['id']}")
+    assert not world.attention.is_on("sim")
+    await payer.get(path)
+    assert world.attention.is_on("sim")
+
+
 async def test_an_invoices_events_deposits_and_deliveries_are_listed(world: World, api: Api) -> None:
     await api.post("/v1/webhook_endpoints", {"url": "https://example.com"})
     path = f"/v1/invoices/{(await api.invoice())['id']}"

@@ -9,10 +9,12 @@ import trio
 from tests.lab.simnode import SimNode
 
 from paynode.chains.base import DeepReorg, Unavailable
+from paynode.domain.attention import Attention
 from paynode.domain.chain import Books, Observation
-from paynode.operations import invoices
+from paynode.operations import invoices, pace
+from paynode.operations.pace import HEARTBEAT_SECONDS
 from paynode.services import scanner
-from paynode.services.scanner import HEARTBEAT_SECONDS, RETRY_SECONDS_MAX, TICK_SECONDS_MAX
+from paynode.services.scanner import RETRY_SECONDS_MAX, TICK_SECONDS_MAX
 from paynode.store import bells, chain, watches
 
 SLOW_TICKS = """
@@ -36,8 +38,8 @@ async def node(tmp_path: Path) -> SimNode:
     return node
 
 
-def pause(node: SimNode) -> float:
-    return node.database.read(scanner.pause_seconds, node.catalogue, "alpha")
+def pause(node: SimNode, *, is_watched: bool = False) -> float:
+    return node.database.read(pace.pause_seconds, node.catalogue, "alpha", node.clock(), is_watched=is_watched)
 
 
 async def run_for(node: SimNode, seconds: float) -> int:
@@ -48,6 +50,7 @@ async def run_for(node: SimNode, seconds: float) -> int:
         node.database,
         node.catalogue,
         node.chains["alpha"],
+        attention=Attention(trio.current_time),
         clock=node.clock,
         beat=partial(beats.append, None),
     )
@@ -93,7 +96,9 @@ async def test_a_scarce_budget_stretches_the_pause_and_no_bell_shortens_it(
     assert asked == [(15, False)] * 4
     await node.mine()
     with trio.move_on_after(1):
-        await scanner.rest(node.database, node.catalogue, node.chains["alpha"])
+        await scanner.rest(
+            node.database, node.catalogue, node.chains["alpha"], Attention(trio.current_time), node.clock()
+        )
     assert asked[-1] == (2, True)
 
 

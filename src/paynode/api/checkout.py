@@ -6,8 +6,10 @@ A payer's work is bounded by the merchant's: an invoice gets one address per cha
 from paynode.api.body import Nothing
 from paynode.api.lists import list_answer
 from paynode.api.routes import Call, Routes, answer
+from paynode.domain.invoice import Status
 from paynode.operations import invoices, loading, views
 from paynode.operations.once import Answer
+from paynode.store import bells
 from paynode.store.database import Tx
 
 routes = Routes()
@@ -18,7 +20,12 @@ _ADDRESS_FIELDS = ("method", "network", "symbol", "contract", "address", "paymen
 @routes.get("/checkout/<invoice_id>")
 def show(call: Call[Nothing], tx: Tx) -> Answer:
     loaded = loading.load(tx, call.path["invoice_id"])
-    return answer(views.checkout(call.node.catalogue, loaded, call.now))
+    view = views.checkout(call.node.catalogue, loaded, call.now)
+    active = [(entry["method"], entry["network"]) for entry in view["methods"] if entry["state"] == "active"]
+    is_waiting = loaded.record.status in {Status.OPEN, Status.CONFIRMING}
+    if is_waiting and call.node.attention.seen(loaded.record.id, active):
+        tx.ring(bells.WATCHES)
+    return answer(view)
 
 
 @routes.get("/checkout/<invoice_id>/addresses")

@@ -1,11 +1,15 @@
 """What the API needs of the node it speaks for; the daemon fills it in."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Protocol
 
+import trio
+
 from paynode.chains.base import ProviderHealth
+from paynode.domain.attention import Attention
 from paynode.operations.catalogue import Catalogue, Derive
 from paynode.operations.endpoints import Check
 from paynode.operations.loading import LoadedInvoice
@@ -54,3 +58,4 @@ class ApiNode:
     health: Callable[[], Mapping[str, str]]  # by service: "ok", or what is wrong with it, for people
     providers: Callable[[str], Sequence[ProviderHealth]] = no_providers  # of a network, by its name
     simulation: Simulation | None = None  # in sim mode only
+    attention: Attention = field(default_factory=partial(Attention, trio.current_time))  # the scanners' too

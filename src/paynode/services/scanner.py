@@ -10,15 +10,13 @@ import structlog
 import trio
 
 from paynode.chains.base import Chain, DeepReorg, Unavailable
-from paynode.domain.budget import PAUSE_SECONDS_MAX
-from paynode.operations import networks
+from paynode.domain.attention import Attention
+from paynode.operations import networks, pace
 from paynode.operations.catalogue import Catalogue
 from paynode.operations.observations import apply_observation, load_books
-from paynode.store import bells, chain, deposits, outgoing, provider_usage, rescues, watches
-from paynode.store.database import Database, Tx
+from paynode.store import bells, chain, provider_usage, watches
+from paynode.store.database import Database
 
-HURRY_SECONDS = 2.0  # while a deposit deepens: somebody waits for "paid"
-HEARTBEAT_SECONDS = PAUSE_SECONDS_MAX  # nothing is open: 288 looks a day keep the cursor fresh for 600 calls
 TICK_SECONDS_MAX = 120.0  # one tick may search for long after an outage; past this, its provider is to blame
 RETRY_SECONDS_MAX = 15.0  # half of the time in which we want to be back once an outage is over
 WIDE_SECONDS = 600.0  # how often to look at addresses that nobody waits for, while they would cost calls of their own
@@ -31,6 +29,7 @@ async def run(
     catalogue: Catalogue,
     network: Chain,
     *,
+    attention: Attention,
     clock: Callable[[], datetime],
     beat: Callable[[], None],
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
@@ -62,7 +61,7 @@ async def run(
         if failures:
             await trio.sleep(min(2.0**failures / 2, RETRY_SECONDS_MAX))
         else:
-            await rest(database, catalogue, network)
+            await rest(database, catalogue, network, attention, clock())
 
 
 async def tick(
@@ -86,27 +85,15 @@ def note_usage(database: Database, network: Chain, now: datetime) -> None:
         database.write(provider_usage.note, network.network, usage_by_provider, now)
 
 
-async def rest(database: Database, catalogue: Catalogue, network: Chain) -> None:
+async def rest(database: Database, catalogue: Catalogue, network: Chain, attention: Attention, now: datetime) -> None:
     """Wait until the next look: as long as we like, or as the providers' budgets ask for."""
-    wanted = database.read(pause_seconds, catalogue, network.network)
-    pause = network.pace(wanted, is_urgent=database.read(is_urgent, network.network))
+    name = network.network
+    if database.read(chain.network, name).state == "stopped":
+        await trio.sleep(RETRY_SECONDS_MAX)
+        return
+    wanted = database.read(pace.pause_seconds, catalogue, name, now, is_watched=attention.is_on(name))
+    pause = network.pace(wanted, is_urgent=database.read(pace.is_urgent, name))
     if pause > wanted:
         await trio.sleep(pause)  # through every bell: whoever asks for many addresses must not burn the budget
     else:
         await database.bells.wait(bells.WATCHES, seconds=wanted)
-
-
-def is_urgent(tx: Tx, name: str) -> bool:
-    """Whether somebody waits for money to become final."""
-    return deposits.is_any_deepening(tx, name) or bool(outgoing.under_way(tx, name))
-
-
-def pause_seconds(tx: Tx, catalogue: Catalogue, name: str) -> float:
-    """How long to wait before the next look, were calls for free."""
-    if chain.network(tx, name).state == "stopped":
-        return RETRY_SECONDS_MAX
-    upper = float(catalogue.networks[name].tick_seconds)
-    if is_urgent(tx, name):
-        return min(HURRY_SECONDS, upper)
-    is_awaited = watches.is_awaiting(tx, name) or rescues.is_asked(tx, name)
-    return upper if is_awaited else max(upper, HEARTBEAT_SECONDS)

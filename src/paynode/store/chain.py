@@ -9,6 +9,7 @@ from paynode.store.records import Columns
 from paynode.store.times import from_ms, to_ms
 
 CHECKPOINTS_KEPT = 200  # the newest; below them the newest at which all addresses were looked at, and one an hour
+CHECKPOINTS_OF_LATE = 20
 CHECKPOINT_SPARSE = timedelta(hours=1)
 CHECKPOINT_AGE_MAX = timedelta(days=30)
 
@@ -56,6 +57,16 @@ def checkpoint_at(tx: Tx, name: str, moment: datetime) -> BlockRef | None:
         (name, to_ms(moment)),
     )
     return None if row is None else BlockRef(row[0], row[1], from_ms(row[2]))
+
+
+def block_seconds(tx: Tx, name: str) -> float | None:
+    """How far apart the network's blocks were lately; None while too little was seen."""
+    found = tx.row(
+        "select max(at) - min(at), max(number) - min(number) from "
+        "(select number, at from checkpoints where network = ? order by number desc limit ?)",
+        (name, CHECKPOINTS_OF_LATE),
+    )
+    return None if found is None or not found[1] else found[0] / 1000 / found[1]
 
 
 def wide_numbers(tx: Tx, name: str) -> frozenset[int]:

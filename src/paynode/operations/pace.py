@@ -1,0 +1,38 @@
+"""How long a scanner waits before its next look: by what is at stake, and never faster than the blocks come."""
+
+from datetime import datetime
+
+from paynode.domain.budget import PAUSE_SECONDS_MAX
+from paynode.operations.catalogue import Catalogue
+from paynode.store import chain, deposits, outgoing, rescues, watches
+from paynode.store.database import Tx
+
+HURRY_SECONDS = 2.0  # at least, while somebody waits
+HEARTBEAT_SECONDS = PAUSE_SECONDS_MAX  # nothing is open: 288 looks a day keep the cursor fresh for 600 calls
+PROPAGATION_SECONDS = 1.0  # from a block's time until most providers have it
+
+
+def is_urgent(tx: Tx, name: str) -> bool:
+    """Whether somebody waits for money to become final."""
+    return deposits.is_any_deepening(tx, name) or bool(outgoing.under_way(tx, name))
+
+
+def pause_seconds(tx: Tx, catalogue: Catalogue, name: str, now: datetime, *, is_watched: bool) -> float:
+    """How long to wait before the next look at a network that is not stopped, were calls for free.
+
+    `is_watched`: somebody waits in front of a checkout page.
+    """
+    upper = float(catalogue.networks[name].tick_seconds)
+    if is_watched or is_urgent(tx, name):
+        return min(_until_next_block(tx, name, now), upper)
+    is_awaited = watches.is_awaiting(tx, name) or rescues.is_asked(tx, name)
+    return upper if is_awaited else max(upper, HEARTBEAT_SECONDS)
+
+
+def _until_next_block(tx: Tx, name: str, now: datetime) -> float:
+    """Until about the time of the next block; if that is over, as short as may be."""
+    head_at, seconds = chain.network(tx, name).head_at, chain.block_seconds(tx, name)
+    if head_at is None or seconds is None:
+        return HURRY_SECONDS
+    due = (head_at - now).total_seconds() + seconds + PROPAGATION_SECONDS
+    return min(max(due, HURRY_SECONDS), max(seconds, HURRY_SECONDS))
