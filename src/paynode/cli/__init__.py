@@ -20,6 +20,7 @@ COMMANDS = {
     "status": "status",
     "keys": "keys",
     "resume": "resume",
+    "rescan": "rescan",
 }
 
 

@@ -41,7 +41,7 @@ def check(
     _count(tx, loaded, "check", asker, allowance.checks_per_hour, now)
     watched = watch_again(tx, catalogue, loaded, now + allowance.watch_for)
     for watch in watched:
-        rescues.ask_look(tx, watch.network, watch.address, is_deep=allowance.is_deep)
+        rescues.ask_looks(tx, watch.network, [watch.address], is_deep=allowance.is_deep)
     return {
         "object": "check",
         "invoice": invoice_id,

@@ -38,11 +38,11 @@ CLAIM_NETWORK = Columns(ClaimNetworkRecord)
 # Checks.
 
 
-def ask_look(tx: Tx, name: str, address: str, *, is_deep: bool) -> None:
-    tx.run(
+def ask_looks(tx: Tx, name: str, addresses: Iterable[str], *, is_deep: bool) -> None:
+    tx.run_many(
         "insert into checks (network, address, is_deep) values (?, ?, ?) "
         "on conflict do update set is_deep = max(is_deep, excluded.is_deep)",
-        (name, address, int(is_deep)),
+        [(name, address, int(is_deep)) for address in addresses],
     )
 
 

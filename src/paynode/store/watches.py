@@ -81,6 +81,22 @@ def open_watches(tx: Tx, name: str, *, horizon_number: int, is_wide: bool) -> li
     return [WATCH.decode(row) for row in found]
 
 
+def issued(tx: Tx, name: str, *, with_closed: bool) -> list[str]:
+    """The invoices' addresses on a network."""
+    found = tx.rows(
+        "select address from watches where network = ? and invoice_id is not null and is_closed <= ?",
+        (name, int(with_closed)),
+    )
+    return [address for (address,) in found]
+
+
+def lower(tx: Tx, name: str, addresses: Iterable[str], floor: int) -> None:
+    """Search for the money of these addresses down to that height, or lower where it was lower."""
+    values = [(floor, name, address, floor) for address in addresses]
+    for table in ("watches", "floors"):
+        tx.run_many(f"update {table} set floor = ? where network = ? and address = ? and floor > ?", values)
+
+
 def are_few(tx: Tx, name: str) -> bool:
     """Whether one call can look at all open watches."""
     found = tx.row(
