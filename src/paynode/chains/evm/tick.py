@@ -138,7 +138,8 @@ class Tick:
         heights = young_heights(self.books) | {one.block.number for one in self.memory.mined.values()}
         contracts = sorted(self.watchlist.method_by_contract)
         addresses = self.watchlist.addresses
-        treasuries = sorted(self.books.treasuries - set(addresses)) if self.memory.coded else []
+        is_asked = self.books.is_wide and self.memory.coded  # only then every sender of ours is known
+        treasuries = sorted(self.books.treasuries - set(addresses)) if is_asked else []
         look = await self.primary.look(block.header, [*addresses, *treasuries], contracts, heights)
         sight.hashes = {number: hash_ for number, hash_ in look.hash_by_number.items() if hash_ is not None}
         sight.hashes[block.ref.number] = block.ref.hash
