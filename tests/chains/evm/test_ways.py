@@ -46,9 +46,7 @@ class Refusals:
     bends: list[Callable[[dict[str, Any]], None]] = field(default_factory=list)
 
     def judge(self, call: dict[str, Any]) -> dict[str, Any] | None:
-        """An error where `call` is of a kind that it does not know."""
-        for bend in self.bends:
-            bend(call)
+        """An error where `call` is of a kind that it does not know; else it is bent."""
         params = call["params"]
         if any(isinstance(param, dict) and "blockHash" in param for param in params) and not self.plan.is_by_hash:
             return self._refuse(call, "invalid argument 1: hex string expected")
@@ -57,6 +55,8 @@ class Refusals:
             is_look = way is not Way.GATHERED or params[0]["to"] == MULTICALL3
             if is_look and way is not self.plan.way:
                 return self._refuse(call, "too many arguments, want at most 2")
+        for bend in self.bends:
+            bend(call)
         return None
 
     def _refuse(self, call: dict[str, Any], message: str) -> dict[str, Any]:
@@ -89,6 +89,16 @@ def to_latest(call: dict[str, Any]) -> None:
     """A backend that ignores where the call was pinned to."""
     if call["method"] == "eth_call":
         call["params"][1] = "latest"
+
+
+def to_height(height: int) -> Callable[[dict[str, Any]], None]:
+    """A backend that runs every call at `height`."""
+
+    def bend(call: dict[str, Any]) -> None:
+        if call["method"] == "eth_call":
+            call["params"][1] = hex(height)
+
+    return bend
 
 
 each_plan = pytest.mark.parametrize("plan", PLANS, ids=str)
@@ -143,6 +153,35 @@ async def test_a_look_at_another_block_is_refused_in_every_way(plan: Plan) -> No
         await lab.reorg(2)
         with pytest.raises(ProviderFailed):
             await looker.look(provider, header, [address(1)])
+
+
+@pytest.mark.parametrize(
+    ("kind", "plan"),
+    [
+        (kind, plan)
+        for kind in (Arbitrum, OldArbitrum, Scrambled, None)
+        for plan in PLANS
+        if (kind, plan.way) != (OldArbitrum, Way.GATHERED)  # is never believed
+    ],
+    ids=str,
+)
+async def test_no_block_but_the_pinned_one_can_answer_though_all_share_their_time(
+    kind: type[Arbitrum | Scrambled] | None, plan: Plan
+) -> None:
+    """Goal: property 9. Method: the call runs at each other height of a chain whose blocks have all the same time."""
+    async with anvil() as lab:
+        await lab.set_code(ARB_SYS, "0xfe" if kind in (Arbitrum, OldArbitrum) else "0x")
+        await lab.rpc("anvil_setBlockTimestampInterval", 0)
+        async with picky(kind.over(lab) if kind else lab, plan) as (provider, refusals, _):
+            await lab.mine(8)
+            header, looker = await header_of(lab, 6), Looker(CHAIN)
+            head = await header_of(lab)
+            assert (head.number, head.timestamp) == (10, header.timestamp)
+            assert isinstance(await looker.look(provider, header, [address(1)]), Look)
+            for height in {*range(3, 11)} - {6}:
+                refusals.bends = [to_height(height)]
+                with pytest.raises(WrongContext):
+                    await looker.look(provider, header, [address(1)])
 
 
 @each_plan
@@ -377,6 +416,38 @@ async def test_a_shop_finds_its_money_where_only_multicall3_and_numbers_are_let_
         assert s.liars[0].server is not None
         s.liars[0].server.script = Refusals(PLANS[-1]).script(s.lab)
         await find_payments(s)
+
+
+@each_plan
+async def test_a_provider_whose_state_is_not_the_heads_decides_nothing(plan: Plan) -> None:
+    async with scene(providers=1) as s:
+        await s.lab.set_code(MULTICALL3, test_contracts()["Multicall"].runtime_code)
+        await s.lab.mine()
+        assert s.liars[0].server is not None
+        refusals = Refusals(plan)
+        s.liars[0].server.script = refusals.script(s.lab)
+        (a,) = await s.shop()
+        head = int((await s.lab.block())["number"], 16)
+        await s.lab.transfer(s.usdt, a, 5)
+        refusals.bends = [to_height(head)]
+        with pytest.raises(Unavailable, match=f"asked at block {head + 1}, answered from block {head}"):
+            await s.tick()
+        assert not s.rows(a, USDT)
+        assert s.pool.all[0].is_resting
+
+
+@pytest.mark.parametrize(("plan", "calls"), [(BEST, 2), (Plan(Way.LENT, is_by_hash=False), 3)], ids=str)
+async def test_a_quiet_tick_costs_one_call_more_where_only_numbers_are_taken(plan: Plan, calls: int) -> None:
+    async with scene(providers=1) as s:
+        liar = s.liars[0]
+        assert liar.server is not None
+        liar.server.script = Refusals(plan).script(s.lab)
+        await s.shop()
+        for _ in range(2):  # what is better is tried again at the second
+            await s.tick()
+        liar.forget()
+        await s.tick()
+        assert len(liar.methods) == calls
 
 
 @pytest.mark.parametrize("kind", [Arbitrum, OldArbitrum])
