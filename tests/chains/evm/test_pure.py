@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from paynode.chains.base import DeepReorg
 from paynode.chains.evm.codec import TRANSFER_TOPIC, address_topic, decode_transfer
-from paynode.chains.evm.explain import differing, unbooked
+from paynode.chains.evm.explain import differing, nonce_spent_twice, unbooked
 from paynode.chains.evm.fork import all_heights, find_fork, is_doubtful, young_heights
 from paynode.chains.evm.log_range import CAP_SECONDS, GROW_AFTER, LOG_BLOCKS_MAX, LogRange
 from paynode.chains.evm.search import Climb, start_heights, windows
@@ -234,6 +234,19 @@ def test_a_pair_is_settled_only_while_its_balance_is_exactly_its_rows(moves: lis
     assert differing([pair], {pair: total}, rows) == frozenset()
     assert differing([pair], {pair: total + 1}, rows) == {pair}
     assert differing([pair], {pair: None}, rows) == {pair}
+
+
+def test_b7_of_two_transactions_with_one_nonce_of_one_sender_one_is_confirmed() -> None:
+    first = replace(row(5), tx_sender="0xA", tx_nonce=7, tx_hash="0x01", confirmed=True)
+    again = replace(first, log_index=1, confirmed=False)  # two logs of one transaction
+    other = replace(again, tx_hash="0x02")
+    assert nonce_spent_twice([again], [first]) is None
+    assert nonce_spent_twice([replace(other, tx_nonce=8)], [first]) is None
+    assert nonce_spent_twice([replace(other, tx_sender="0xB")], [first]) is None
+    assert nonce_spent_twice([replace(other, tx_nonce=None)], [replace(first, tx_nonce=None)]) is None
+    assert nonce_spent_twice([other], [again]) is None  # what is not confirmed says nothing yet
+    assert "0x01 and 0x02 have one nonce" in (nonce_spent_twice([other], [first]) or "")
+    assert nonce_spent_twice([again, other], []) is not None
 
 
 def test_the_same_row_is_booked_once_whatever_evidence_it_comes_from() -> None:

@@ -63,7 +63,7 @@ def rows_of_log(log: Log, block: BlockRef, tx: Tx | None, watchlist: Watchlist, 
             log_index=int(log.log_index, 16),
             sender=sender,
             tx_sender=checksummed(tx.from_) if tx else "",
-            tx_nonce=int(tx.nonce, 16) if tx else None,
+            tx_nonce=tx.account_nonce if tx else None,
             own=sender in watchlist.own_addresses,
         )
         for kind, address in ((RowKind.OUT, transfer.sender), (RowKind.IN, transfer.recipient))
@@ -109,7 +109,7 @@ def _native_row(
         tx_hash=tx.hash.lower(),
         sender=sender,
         tx_sender=sender,
-        tx_nonce=int(tx.nonce, 16),
+        tx_nonce=tx.account_nonce,
         own=sender in watchlist.own_addresses,
     )
 

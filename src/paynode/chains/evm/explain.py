@@ -43,6 +43,21 @@ def unbooked(rows: Iterable[Row], known: Iterable[Row]) -> list[Row]:
     return fresh
 
 
+def nonce_spent_twice(rows: Iterable[Row], standing: Iterable[Row]) -> str | None:
+    """Why `rows` cannot all be confirmed, if one account has spent one nonce on two transactions (B7); None: they can.
+
+    Two forks may each hold one of them, and no chain both.
+    """
+    tx_hash_by_nonce: dict[tuple[str, int], str] = {}
+    for row in (*(row for row in standing if row.confirmed), *rows):
+        if row.tx_nonce is None or not row.tx_hash:
+            continue
+        other = tx_hash_by_nonce.setdefault((row.tx_sender, row.tx_nonce), row.tx_hash)
+        if other != row.tx_hash:
+            return f"transactions {other} and {row.tx_hash} have one nonce of one sender: only one can be on the chain"
+    return None
+
+
 def is_replaceable(row: Row) -> bool:
     """Whether `row` was inferred from balances and may be inferred anew."""
     return row.source in INFERRED and not row.confirmed

@@ -75,7 +75,7 @@ def named(rest: Row, block: FullBlock, transfers: Iterable[InnerTransfer], taken
             tx_hash=tx.hash.lower(),
             sender=checksummed(parts[0].sender),
             tx_sender=checksummed(tx.from_),
-            tx_nonce=int(tx.nonce, 16),
+            tx_nonce=tx.account_nonce,
         )
         for tx in block.transactions
         if (parts := parts_by_tx_hash.get(tx.hash.lower()))

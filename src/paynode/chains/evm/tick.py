@@ -25,6 +25,7 @@ from paynode.chains.evm.explain import (
     differing,
     doubting_drift,
     expected_units,
+    nonce_spent_twice,
     open_disputes,
     unbooked,
 )
@@ -360,7 +361,8 @@ class Tick:
             if failure.provider == self.primary.name:
                 raise
             return Verdict()
-        self.hold = self.hold or verdict.disagreement
+        proven = [row for row in due if row.id in verdict.confirmed]
+        self.hold = self.hold or verdict.disagreement or nonce_spent_twice(proven, rows)
         return verdict
 
     def _sources(self) -> list[Reads]:

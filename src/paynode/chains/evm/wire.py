@@ -22,6 +22,7 @@ Hash = Annotated[str, Meta(pattern=r"^0x[0-9a-fA-F]{64}$")]
 Address = Annotated[str, Meta(pattern=r"^0x[0-9a-fA-F]{40}$")]
 Bytes = Annotated[str, Meta(pattern=r"^0x([0-9a-fA-F]{2})*$")]
 
+TYPE_MAX = 4  # of transactions that Ethereum knows: legacy, EIP-2930, EIP-1559, EIP-4844 and EIP-7702
 TIMESTAMP_MAX = 253_402_300_799  # the last second of the year 9999: beyond it is no time, and datetime ends
 
 
@@ -54,8 +55,14 @@ class Tx(msgspec.Struct, frozen=True, rename="camel"):
     from_: Address = msgspec.field(name="from")
     value: Quantity
     to: Address | None = None  # None: it makes a contract
-    nonce: Quantity = "0x0"  # some rollups' system transactions have none
+    nonce: Quantity = "0x0"
+    type: Quantity = "0x0"
     block_hash: Hash | None = None
+
+    @property
+    def account_nonce(self) -> int | None:
+        """The sender's nonce, which no other transaction of theirs has; rollups' own types have none or repeat it."""
+        return int(self.nonce, 16) if int(self.type, 16) <= TYPE_MAX else None
 
 
 class FullBlock(Block, frozen=True, rename="camel", kw_only=True):
