@@ -27,7 +27,9 @@ from tests.lab.stub import Cut, Reply, error, reply, result, stub
 Json = dict[str, Any]
 Backend = Callable[[Json], Awaitable[Json]]
 
-BOMB_BYTES = 48 * 2**20  # unpacked; more than anybody should take
+HUGE_BYTES = 40 * 2**20
+DRIP_SECONDS = 0.05
+BOMB_BYTES = 48 * 2**20  # unpacked
 HANG_SECONDS = 30.0  # longer than any caller waits
 HTML = b"<html><body>We are upgrading. Please come back later.</body></html>"
 NEWEST = frozenset({"latest", "pending", "safe", "finalized"})
@@ -48,11 +50,20 @@ class Fault(Enum):
     GZIP_BOMB = "gzip_bomb"
     SWALLOW_REPLY_AFTER_FORWARD = "swallow_reply_after_forward"  # it happened, and nobody hears of it
 
+    HUGE = "huge"  # more than anybody should take
+    DRIP = "drip"  # byte by byte, without an end in sight
+
+    # Of a batch.
+    NO_BATCH = "no_batch"  # more calls than `value` at once are refused
+    REORDER = "reorder"  # answered backwards, which is allowed
+    SWAP = "swap"  # each call gets the result of another
+
     # Of the answer: one call, in a batch or not.
     WRONG_ID = "wrong_id"
     NULL = "null"
     EMPTY = "empty"
     DUP = "dup"  # of a list every part, of a batch the first answer
+    REMOVED = "removed"  # every log says that a reorganisation took it away
     CHAIN_ID = "chain_id"  # the one it claims
     RANGE_CAP = "range_cap"  # blocks
     RESULT_CAP = "result_cap"  # logs
@@ -144,11 +155,17 @@ class ChaosProxy:
         if (refusal := next((rule for rule in wire if rule.fault in UNHEARD), None)) is not None:
             self.history += [Entry(at, call["method"], call["params"], (refusal.fault,), None) for call in calls]
             return await _unheard(refusal)
+        cap = next((rule.value for rule in wire if rule.fault is Fault.NO_BATCH), len(calls))
+        if isinstance(body, list) and len(calls) > cap:
+            self.history += [Entry(at, call["method"], call["params"], (Fault.NO_BATCH,), None) for call in calls]
+            return reply({"jsonrpc": "2.0", "id": None, "error": {"code": -32600, "message": "batch too large"}})
         entries = [await self._one(call, faults, at) for call in calls]
         self.history += entries
         answers = [entry.answer for entry in entries]
         if isinstance(body, list) and any(Fault.DUP in entry.faults for entry in entries):
             answers.append(answers[0])
+        if isinstance(body, list):
+            answers = _mixed(answers, faults)
         return _bent(reply(answers if isinstance(body, list) else answers[0]), faults)
 
     async def _one(self, call: Json, wire: tuple[Fault, ...], at: float) -> Entry:
@@ -176,9 +193,12 @@ class ChaosProxy:
 
 WIRE = frozenset(Fault) - {
     *(Fault.WRONG_ID, Fault.NULL, Fault.EMPTY, Fault.DUP, Fault.CHAIN_ID, Fault.RANGE_CAP, Fault.RESULT_CAP),
-    *(Fault.STALE_HEAD, Fault.FREEZE, Fault.SPLIT_BACKEND),
+    *(Fault.STALE_HEAD, Fault.FREEZE, Fault.SPLIT_BACKEND, Fault.REMOVED),
 }
-UNHEARD = frozenset({Fault.DROP, Fault.RESET, Fault.HANG, Fault.RATE_LIMIT, Fault.ERROR, Fault.HTML, Fault.GZIP_BOMB})
+UNHEARD = frozenset({
+    *(Fault.DROP, Fault.RESET, Fault.HANG, Fault.RATE_LIMIT, Fault.ERROR, Fault.HTML, Fault.GZIP_BOMB),
+    *(Fault.HUGE, Fault.DRIP),
+})  # fmt: skip
 ELSEWHERE = frozenset({Fault.STALE_HEAD, Fault.FREEZE, Fault.SPLIT_BACKEND})
 
 
@@ -210,6 +230,10 @@ async def _unheard(rule: Rule) -> Reply:
             return Reply(b"Internal Server Error", 500)
         case Fault.HTML:
             return Reply(HTML, headers={"content-type": "text/html"})
+        case Fault.HUGE:
+            return Reply(bytes(HUGE_BYTES))
+        case Fault.DRIP:
+            return Reply(b" " * 10_000, drip_seconds=DRIP_SECONDS)
         case _:
             return Reply(_bomb(), headers={"content-encoding": "gzip"})
 
@@ -223,11 +247,19 @@ def _bent(answer: Reply, faults: tuple[Fault, ...]) -> Reply:
     return answer
 
 
+def _mixed(answers: list[Json], faults: tuple[Fault, ...]) -> list[Json]:
+    """A batch's answers in another order, or with each other's results."""
+    if Fault.SWAP in faults:
+        bodies = [{**other, "id": one["id"]} for one, other in zip(answers, [*answers[1:], answers[0]], strict=True)]
+        answers = bodies
+    return answers[::-1] if Fault.REORDER in faults else answers
+
+
 def _concerns(rule: Rule, call: Json) -> bool:
     match rule.fault:
         case Fault.CHAIN_ID:
             return bool(call["method"] == "eth_chainId")
-        case Fault.RANGE_CAP | Fault.RESULT_CAP:
+        case Fault.RANGE_CAP | Fault.RESULT_CAP | Fault.REMOVED:
             return bool(call["method"] == "eth_getLogs")
         case _:
             return True
@@ -246,6 +278,8 @@ def _twisted(rule: Rule, call: Json, answer: Json) -> Json:
             return result(call, [part for part in found for _ in range(2)])
         case Fault.CHAIN_ID:
             return result(call, hex(rule.value))
+        case Fault.REMOVED if isinstance(found, list):
+            return result(call, [log | {"removed": True} for log in found])
         case Fault.RANGE_CAP if _width(call) > rule.value:
             return error(call, -32602, f"eth_getLogs is limited to a {rule.value} block range")
         case Fault.RESULT_CAP if isinstance(found, list) and len(found) > rule.value:
