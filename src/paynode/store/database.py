@@ -204,13 +204,13 @@ def _damaged(path: Path, problem: apsw.Error) -> DatabaseProblem:
     return DatabaseProblem(f"{path} is damaged or not a database: {problem}. Restore a backup.")
 
 
-def in_memory() -> Database:
-    """A database that is gone when closed, for tests and for reckoning."""
+def in_memory(*, before_commit: Callable[[], None] = _nothing, after_commit: Callable[[], None] = _nothing) -> Database:
+    """A database that is gone when closed, for tests and for reckoning; the hooks are those of `open`."""
     _check_library()
     connection = apsw.Connection(":memory:")
     _exhaust(connection, "pragma foreign_keys = on")
     _migrate(connection)
-    return Database(connection, before_commit=_nothing, after_commit=_nothing)
+    return Database(connection, before_commit=before_commit, after_commit=after_commit)
 
 
 def _check_library() -> None:

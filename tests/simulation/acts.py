@@ -1,0 +1,193 @@
+"""What people do to a shop: buy, pay in every way there is, change their mind, cheat. And all that may happen."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from random import Random
+from typing import TYPE_CHECKING
+
+from tests.simulation import faults
+from tests.simulation.evmnet import Net
+from tests.simulation.node import CONTRACTS
+
+from paynode.domain.errors import Rejected
+from paynode.operations.loading import LoadedInvoice
+
+if TYPE_CHECKING:
+    from tests.simulation.life import Life
+
+PAYER, WALLET, FAKE_TOKEN = "0x" + "55" * 20, "0x" + "56" * 20, "0x" + "66" * 20
+MONITORED = timedelta(
+    hours=2
+)  # so long after its deadline an invoice is still paid: well before the watch ends, whatever fails
+DUST = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of act, and how often an hour it comes."""
+
+    per_hour: float
+    happen: Callable[["Life", Random], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """What an invoice asks for by one of its methods, or by another that somebody confuses it with."""
+
+    invoice: LoadedInvoice
+    net: Net
+    address: str
+    symbol: str
+    units: int
+
+    @property
+    def method(self) -> str:
+        return f"{self.net.name}_{self.symbol}"
+
+
+def buys(life: "Life", random: Random) -> None:
+    methods = random.sample(sorted(life.node.catalogue.assets), random.randint(1, 3))
+    minutes = random.choice([5, 30, 30, 90])
+    try:
+        life.node.create(random.randint(1, 500), methods, timedelta(minutes=minutes))
+    except Rejected:
+        return  # a network that was never reached gives out no addresses
+    for name in life.next_look:
+        life.wake(name, 100)
+
+
+def cancels(life: "Life", random: Random) -> None:
+    if (bill := a_bill(life, random)) is not None:
+        try:
+            life.node.cancel(bill.invoice.record.id)
+        except Rejected:
+            return
+
+
+def pays(life: "Life", random: Random) -> None:
+    """By a plain transfer, exactly or about."""
+    if (bill := a_bill(life, random)) is not None:
+        share = random.choice([100, 100, 100, 100, 50, 120])
+        pay(bill, max(bill.units * share // 100, 1))
+
+
+def pays_with_two_methods_at_once(life: "Life", random: Random) -> None:
+    for _ in range(2):
+        pays(life, random)
+
+
+def pays_dust(life: "Life", random: Random) -> None:
+    if (bill := a_bill(life, random)) is not None:
+        pay(bill, DUST)
+
+
+def pays_by_a_contract(life: "Life", random: Random) -> None:
+    """Coins that no transaction to the address shows; sometimes beside one that does, or that fails."""
+    bill = a_bill(life, random, symbol="eth")
+    if bill is None:
+        return
+    bill.net.send(PAYER, WALLET, inside=((bill.address, bill.units),))
+    if random.random() < 0.3:
+        bill.net.send(PAYER, bill.address, value=bill.units, succeeded=random.random() < 0.3)
+    if random.random() < 0.2:
+        bill.net.send(PAYER, WALLET, inside=((bill.address, 5),), succeeded=random.random() < 0.5)
+
+
+def pays_in_batches(life: "Life", random: Random) -> None:
+    """One transaction to several addresses, and to one of them twice."""
+    bills = [bill for _ in range(3) if (bill := a_bill(life, random)) is not None and bill.symbol != "eth"]
+    for net in life.nets:
+        moves = [(CONTRACTS[b.symbol], PAYER, b.address, max(b.units // 2, 1)) for b in bills if b.net is net]
+        if moves:
+            repeated = [moves[0], *moves]
+            net.send(PAYER, WALLET, tokens=tuple(repeated), wiped=tuple(w for move in repeated for w in fee_of(*move)))
+
+
+def fails_to_pay(life: "Life", random: Random) -> None:
+    bill = a_bill(life, random)
+    if bill is None:
+        return
+    if bill.symbol == "eth":
+        bill.net.send(PAYER, bill.address, value=bill.units, succeeded=False)
+    else:
+        move = (CONTRACTS[bill.symbol], PAYER, bill.address, bill.units)
+        bill.net.send(PAYER, CONTRACTS[bill.symbol], tokens=(move,), succeeded=False)
+
+
+def cheats(life: "Life", random: Random) -> None:
+    """A worthless token, and a transfer of nothing."""
+    if (bill := a_bill(life, random)) is not None:
+        bill.net.send(PAYER, FAKE_TOKEN, tokens=((FAKE_TOKEN, PAYER, bill.address, bill.units),))
+        bill.net.send(PAYER, FAKE_TOKEN, tokens=((CONTRACTS["usdt"], PAYER, bill.address, 0),))
+
+
+def wipes(life: "Life", random: Random) -> None:
+    """An issuer takes what lies on an address, or a part of it."""
+    bill = a_bill(life, random, symbol="iss")
+    if bill is None:
+        return
+    held = bill.net.chain.head.tokens.get((CONTRACTS["iss"], bill.address), 0)
+    if random.random() < 0.3:  # on arrival
+        move = (CONTRACTS["iss"], PAYER, bill.address, bill.units)
+        wiped = ((CONTRACTS["iss"], bill.address, random.randint(1, bill.units)),)
+        bill.net.send(PAYER, CONTRACTS["iss"], tokens=(move,), wiped=wiped)
+    elif held:
+        bill.net.send(PAYER, CONTRACTS["iss"], wiped=((CONTRACTS["iss"], bill.address, random.randint(1, held)),))
+
+
+def a_bill(life: "Life", random: Random, symbol: str | None = None) -> Bill | None:
+    """What some invoice asks for, mostly a new one, mostly by a method that it offers."""
+    rows = life.node.rows("select id from invoices order by id desc limit 12")
+    if not rows:
+        return None
+    invoice = life.node.invoice(rows[min(int(random.expovariate(0.4)), len(rows) - 1)][0])
+    if life.now() > invoice.record.expires_at + MONITORED:
+        return None
+    method = random.choice(invoice.methods).method
+    if random.random() < 0.1:
+        method = random.choice(sorted(life.node.catalogue.assets))
+    name, _, asked = method.partition("_")
+    asked = symbol or asked
+    method = f"{name}_{asked}"
+    units = invoice.quotes[method][-1].units if method in invoice.quotes else random.randint(1, 10**9)
+    net = next(net for net in life.nets if net.name == name)
+    return Bill(invoice, net, next(iter(invoice.addresses.values())).address, asked, units)
+
+
+def pay(bill: Bill, units: int) -> None:
+    if bill.symbol == "eth":
+        bill.net.send(PAYER, bill.address, value=units)
+        return
+    contract = CONTRACTS[bill.symbol]
+    move = (contract, PAYER, bill.address, units)
+    bill.net.send(PAYER, contract, tokens=(move,), wiped=fee_of(*move))
+
+
+def fee_of(contract: str, sender: str, to: str, units: int) -> tuple[tuple[str, str, int], ...]:
+    """What one of the tokens keeps of every transfer: its log says more than arrives."""
+    return ((contract, to, units // 50),) if contract == CONTRACTS["fee"] and units >= 50 else ()
+
+
+ACTS = {
+    kind.happen.__name__.replace("_", " "): kind
+    for kind in (
+        Kind(1.5, buys),
+        Kind(0.05, cancels),
+        Kind(1.5, pays),
+        Kind(0.2, pays_with_two_methods_at_once),
+        Kind(0.2, pays_dust),
+        Kind(0.5, pays_by_a_contract),
+        Kind(0.3, pays_in_batches),
+        Kind(0.15, fails_to_pay),
+        Kind(0.15, cheats),
+        Kind(0.1, wipes),
+        Kind(0.8, faults.lies),
+        Kind(0.08, faults.falls_silent),
+        Kind(0.6, faults.reorganises),
+        Kind(0.08, faults.reorganises_deeply),
+        Kind(0.2, faults.moves_while_read),
+        Kind(0.4, faults.crashes),
+        Kind(0.1, faults.restarts),
+    )
+}

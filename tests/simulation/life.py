@@ -1,0 +1,194 @@
+"""A node's life: acts happen at their time, blocks are mined, and every service takes its turns as it would.
+
+Time is simulated. The scanner's own pauses decide when it looks, but it waits for a new block more often than not:
+looks at the same head are cheap to prove the same and dear to repeat.
+"""
+
+import secrets
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from random import Random
+from unittest.mock import patch
+
+import structlog
+import trio
+from tests.chains.evm.fakechain import FakeChain, FakeReads
+from tests.simulation import checker
+from tests.simulation.acts import ACTS
+from tests.simulation.evmnet import Net
+from tests.simulation.faults import heal
+from tests.simulation.node import GAS, Crash, Node
+from tests.simulation.script import HOUR, SETTLE, Act
+from trio.testing import MockClock
+
+BEGAN_AT = datetime(2026, 1, 1, tzinfo=UTC)
+BLOCKS_BETWEEN_LOOKS_MAX = 4
+SENDING_SECONDS = 300  # between the sender's rounds while nothing is under way
+PATIENCE_SECONDS = 6 * HOUR  # a fall is searched again for as long as it is old, an hour at most, a few times
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """Where a life takes place: (name, seconds a block, confirmations, providers) of each network."""
+
+    networks: tuple[tuple[str, int, int, int], ...]
+
+    @classmethod
+    def of(cls, seed: int) -> "Setting":
+        random = Random(seed)
+        slow = ("slow", 12, random.randint(2, 6), random.choice([1, 2, 2, 3]))
+        fast = ("fast", 2, random.randint(4, 12), random.choice([1, 2, 2, 3]))
+        return cls(random.choice([(slow,), (slow,), (fast,), (slow, fast)]))
+
+
+def live(
+    folder: Path,
+    setting: Setting,
+    play: Callable[["Life"], Awaitable[None]],
+    *,
+    patience_seconds: float = PATIENCE_SECONDS,
+) -> "Life":
+    """Let a new node live through `play`, in simulated time; returns what became of it.
+
+    What has not settled after `patience_seconds` never will.
+
+    Raises:
+        Violation: a promise was broken.
+    """
+
+    async def main() -> Life:
+        life = Life(folder, setting, clock, patience_seconds)
+        try:
+            await life.open_shop()
+            await play(life)
+        finally:
+            await life.node.aclose()
+        return life
+
+    clock = MockClock()
+    # Ids are random: they must sort the same way in every life of a script.
+    with patch.object(secrets, "randbits", Random(0).getrandbits), structlog.testing.capture_logs():
+        return trio.run(main, clock=clock)
+
+
+class Life:
+    """One node and its networks, from the first look on."""
+
+    def __init__(self, folder: Path, setting: Setting, clock: MockClock, patience_seconds: float) -> None:
+        self.patience_seconds = patience_seconds
+        self._mock_clock = clock
+        self.seconds = 0.0
+        self.shift = 0.0  # how long settling took so far
+        self.looks = 0
+        self.nets = [_net(*each) for each in setting.networks]
+        self.node = Node(folder, self.nets, self.now)
+        self.checker = checker.Checker(self.node)
+        self.next_look = {net.name: 0.0 for net in self.nets}
+        self.next_send = {net.name: 0.0 for net in self.nets}
+        self.heals: list[tuple[float, str]] = []  # when which network is well again
+
+    def now(self) -> datetime:
+        return BEGAN_AT + timedelta(seconds=self.seconds)
+
+    @property
+    def unix(self) -> int:
+        return int(self.now().timestamp())
+
+    async def follow(self, acts: Sequence[Act]) -> None:
+        """Live by a script."""
+        for act in acts:
+            await self.until(act.at + self.shift)
+            if act.kind == SETTLE:
+                await self.settle()
+            else:
+                await self.survive(partial(ACTS[act.kind].happen, self, Random(act.seed)))
+
+    async def open_shop(self) -> None:
+        """Every network was looked at, and there are coins at the gas station."""
+        for net in self.nets:
+            net.send("0x" + "fa" * 20, GAS, value=10**20)
+        await self.until(120)
+
+    async def until(self, moment: float) -> None:
+        """Let time pass: every turn of a scanner on the way, with the sender's after it."""
+        while True:
+            name = min(self.next_look, key=self.next_look.__getitem__)
+            heal_at = min((at for at, _ in self.heals), default=moment)
+            at = max(min(self.next_look[name], heal_at), self.seconds)
+            if at >= moment:
+                break
+            self._pass(at - self.seconds)
+            if heal_at <= at:
+                self._heal_due()
+            else:
+                await self.turn(name)
+        self._pass(max(moment - self.seconds, 0))
+
+    def _pass(self, seconds: float) -> None:
+        self.seconds += seconds
+        if seconds > 0:
+            self._mock_clock.jump(seconds)
+        for net in self.nets:
+            net.mine_until(self.unix)
+
+    def _heal_due(self) -> None:
+        for at, name in self.heals:
+            if at <= self.seconds:
+                heal(next(net for net in self.nets if net.name == name))
+        self.heals = [each for each in self.heals if each[0] > self.seconds]
+
+    async def turn(self, name: str) -> None:
+        """One look at a network, and what follows from it."""
+        self.looks += 1
+        node = self.node
+        await self.survive(partial(node.look, name))
+        pause = node.pause_seconds(name)
+        if node.is_urgent(name) or self.seconds >= self.next_send[name]:
+            self.next_send[name] = self.seconds + SENDING_SECONDS
+            await self.survive(partial(node.send, name))
+            await self.survive(node.tick_timers)
+        net = node.nets[name]
+        until_block = net.next_block_at - BEGAN_AT.timestamp() - self.seconds
+        blocks = self.looks * 7919 % BLOCKS_BETWEEN_LOOKS_MAX  # as good as any
+        waits = until_block + blocks * net.chain.seconds_per_block + 0.5
+        self.next_look[name] = self.seconds + (max(pause, waits) if self.looks % 16 else pause)
+
+    async def survive(self, step: Callable[[], Awaitable[None] | None]) -> None:
+        """Take a step; after a crash, begin again from what is committed. What clients can see then is checked."""
+        try:
+            if (awaited := step()) is not None:
+                await awaited
+        except Crash:
+            self.node.restart()
+        self.checker.check_commit()
+
+    def wake(self, name: str, seconds: float) -> None:
+        """The scanner's bell: look within so many seconds."""
+        self.next_look[name] = min(self.next_look[name], self.seconds + seconds)
+
+    async def settle(self) -> None:
+        """All is well again: after a while, the books are the chain."""
+        began = self.seconds
+        self.heals = []
+        self.node.crash_at = lambda point: False
+        for net in self.nets:
+            heal(net)
+        differences = ["not looked yet"]
+        while differences:
+            if self.seconds - began > self.patience_seconds:
+                raise checker.Violation("does not settle: " + "; ".join(differences))
+            self.node.resume()
+            await self.until(self.seconds + 20 * max(net.chain.seconds_per_block for net in self.nets))
+            for net in self.nets:
+                await self.turn(net.name)
+            differences = self.checker.differences()
+        self.checker.check_settled()
+        self.shift += self.seconds - began
+
+
+def _net(name: str, seconds_per_block: int, depth: int, providers: int) -> Net:
+    chain = FakeChain(seconds_per_block, int(BEGAN_AT.timestamp()))
+    return Net(name, chain, [FakeReads(chain, f"{name}{number}") for number in range(providers)], depth)
