@@ -235,3 +235,25 @@ def revoke(world: World, caller: Api) -> None:
 def expire(tx: Tx, caller: Api) -> None:
     assert caller.key is not None
     tx.run("update api_keys set expires_at = 1 where id = ?", (f"key_{caller.key.split('_')[2]}",))
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.name)
+async def test_a_parameter_that_a_route_does_not_have_is_refused_but_on_links(world: World, route: Route) -> None:
+    path = path_of(route, invoice_id=(await world.caller().invoice())["id"], store_id=world.shop.store_id)
+    raw = None if route.method in {"GET", "DELETE"} else BODIES.get(route.path, b"{}")
+    caller = world.caller(of_node=True)
+    plain = await caller.send(route.method, path, raw=raw)
+    asked = await caller.send(route.method, f"{path}?nonsense=1", raw=raw)
+    if route.path.startswith("/checkout/") or (route.method == "GET" and plain.status == 404):
+        assert asked.status == plain.status
+    elif plain.status == 422:  # its form says more
+        assert asked.status == 422
+    else:
+        assert (asked.status, asked.problems) == (422, {"nonsense": "unknown_parameter"})
+
+
+async def test_a_refused_parameter_leaves_nothing_behind(world: World) -> None:
+    caller = world.caller()
+    body = {"amount": "1", "currency": "USD"}
+    assert (await caller.post("/v1/invoices?provision=true", body)).problems == {"provision": "unknown_parameter"}
+    assert (await caller.get("/v1/invoices")).json["data"] == []

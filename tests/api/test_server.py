@@ -109,6 +109,17 @@ async def test_a_body_too_large_is_refused_before_it_is_read(app: ASGIFramework,
     assert chunked.startswith(b"HTTP/1.1 413")
 
 
+async def test_an_answer_that_ends_the_connection_says_so(app: ASGIFramework, authorization: str) -> None:
+    head = "POST /v1/invoices HTTP/1.1", "Host: x", authorization, "Content-Type: application/json"
+    declared = "\r\n".join([*head, "Content-Length: 16777216", "", ""]).encode()
+    async with serving(app) as served:
+        refused = await served.ask(declared + b" " * 300_000)
+        kept = await served.ask(b"GET /v1/status HTTP/1.1\r\nHost: x\r\n\r\n" + request())
+    assert refused.startswith(b"HTTP/1.1 413")
+    assert b"\r\nconnection: close\r\n" in refused.lower()
+    assert b"connection: close" not in kept.partition(b"\r\n\r\n")[0].lower()
+
+
 async def test_a_body_that_drips_is_given_up(world: World, authorization: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(api_app, "BODY_SECONDS", 0.2)
     app = create_app(_node(world))

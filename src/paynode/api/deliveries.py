@@ -1,7 +1,7 @@
 """Deliveries: what was sent to webhook endpoints, how it went, and sending it again."""
 
 from paynode.api.body import Nothing
-from paynode.api.lists import Query, list_answer
+from paynode.api.lists import list_answer
 from paynode.api.routes import Call, Routes, answer
 from paynode.domain.delivery import Status
 from paynode.domain.errors import NotFound
@@ -16,11 +16,10 @@ routes = Routes()
 
 @routes.get("/v1/deliveries", scope="webhooks:read")
 def list_all(call: Call[Nothing], tx: Tx) -> Answer:
-    query = Query(call.query)
+    query = call.query
     page = query.page("dlv")
     states = query.several("state", list(Status))
     event_id, endpoint_id = query.identifier("event", "evt"), query.identifier("endpoint", "whe")
-    query.done()
     found, has_more = outbox.listed_deliveries(
         tx, call.store_id, page, states=states, event_id=event_id, endpoint_id=endpoint_id
     )

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from msgspec import Meta
 
 from paynode.api.body import Form, Nothing
-from paynode.api.lists import Query, list_answer
+from paynode.api.lists import list_answer
 from paynode.api.routes import Call, Routes, answer
 from paynode.domain.deposit import Stage
 from paynode.domain.errors import NotFound
@@ -25,12 +25,11 @@ class AssignForm(Form, frozen=True):
 
 @routes.get("/v1/deposits", scope="deposits:read")
 def list_all(call: Call[Nothing], tx: Tx) -> Answer:
-    query = Query(call.query)
+    query = call.query
     page = query.page("dep")
     stages = query.several("state", list(Stage))
     invoice_id = query.identifier("invoice", "inv")
     unattributed = query.flag("unattributed")
-    query.done()
     found, has_more = rows.listed(
         tx, call.store_id, page, stages=stages, invoice_id=invoice_id, unattributed=unattributed
     )

@@ -1,7 +1,7 @@
 """Events: what happened, exactly as webhooks tell it."""
 
 from paynode.api.body import Nothing
-from paynode.api.lists import Query, list_answer
+from paynode.api.lists import list_answer
 from paynode.api.routes import Call, Routes, answer
 from paynode.domain.errors import NotFound
 from paynode.domain.events import EventType
@@ -15,11 +15,10 @@ routes = Routes()
 
 @routes.get("/v1/events", scope="events:read")
 def list_all(call: Call[Nothing], tx: Tx) -> Answer:
-    query = Query(call.query)
+    query = call.query
     page = query.page("evt")
     types = query.several("type", list(EventType))
     subject = query.text("subject")
-    query.done()
     found, has_more = outbox.listed_events(tx, call.store_id, page, types=types, subject=subject)
     return list_answer((views.event(record) for record in found), page, has_more=has_more)
 

@@ -8,11 +8,11 @@ from functools import partial
 import trio
 from quart import Response, request
 from quart_trio import QuartTrio
-from werkzeug.datastructures import MultiDict
 
 from paynode.api.body import read_form
 from paynode.api.clients import client_address
 from paynode.api.node import ApiNode
+from paynode.api.query import Query
 from paynode.api.refusals import Refusal, forbidden, malformed, too_many, unauthorized
 from paynode.api.routes import Call, Route, Routes
 from paynode.api.throttle import Throttle, client_name
@@ -28,6 +28,7 @@ KEY_LENGTH_MAX = 255  # of an Idempotency-Key
 USE_NOTED_EVERY = timedelta(minutes=1)  # a write per request would cost more than most requests
 FAILURES_BURST, FAILURE_INTERVAL_SECONDS = 20, 3.0  # of authentication, per client
 PUBLIC_BURST, PUBLIC_INTERVAL_SECONDS = 500, 0.02  # requests without a key, per client: many payers share one
+LINKS = "/checkout/"  # the paths that people get as links
 NODE_OWNER = "node"  # who owns the idempotency keys of the node's own API keys
 
 View = Callable[..., Awaitable[Response]]
@@ -98,11 +99,14 @@ class Gate:
             now=now,
             store_id=None if key is None else key.store_id,
             path=path,
-            query=MultiDict() if route.method != "GET" else request.args,
+            query=Query(request.args),
             form=read_form(route.form, request.headers.get("Content-Type", ""), raw),
         )
         if route.handler is not None and route.method == "GET":
-            return database.read(partial(route.handler, call))
+            found = database.read(partial(route.handler, call))
+            _require_known(route, call.query)  # now that the handler has asked for what it knows
+            return found
+        _require_known(route, call.query)
         named = None if key is None or route.method != "POST" else _named(key, raw)
         if route.handler is not None:
             return await self._writes.write(
@@ -119,6 +123,12 @@ class Gate:
         forwarded = ",".join(request.headers.getlist("X-Forwarded-For"))
         peer = str(client[0]) if client else ""
         return client_name(client_address(peer, forwarded, self._node.catalogue.config.node.trusted_proxies))
+
+
+def _require_known(route: Route, query: Query) -> None:
+    """Refuse what is wrong in the query. The payers' links may carry more: mailers and shops add to them."""
+    if not route.path.startswith(LINKS):
+        query.done()
 
 
 def _already(done: Answer | None, _tx: Tx) -> Answer:

@@ -3,7 +3,7 @@
 from paynode.api.body import Nothing
 from paynode.api.deliveries import delivery_view
 from paynode.api.invoice_form import InvoiceForm, read_invoice
-from paynode.api.lists import Query, list_answer
+from paynode.api.lists import list_answer
 from paynode.api.routes import Call, Routes, answer
 from paynode.domain.invoice import Status
 from paynode.operations import invoices, loading, views
@@ -27,12 +27,11 @@ def create(call: Call[InvoiceForm], tx: Tx) -> Answer:
 
 @routes.get("/v1/invoices", scope="invoices:read")
 def list_all(call: Call[Nothing], tx: Tx) -> Answer:
-    query = Query(call.query)
+    query = call.query
     page = query.page("inv")
     statuses = query.several("status", list(Status))
     order_id = query.text("order_id")
     after, before = query.moment("created_after"), query.moment("created_before")
-    query.done()
     found, has_more = rows.listed(
         tx, call.store_id, page, statuses=statuses, order_id=order_id, created_after=after, created_before=before
     )
@@ -84,9 +83,7 @@ def deposits(call: Call[Nothing], tx: Tx) -> Answer:
 @routes.get("/v1/invoices/<invoice_id>/events", scope="events:read")
 def events(call: Call[Nothing], tx: Tx) -> Answer:
     loaded = loading.load(tx, call.path["invoice_id"], call.store_id)
-    query = Query(call.query)
-    page = query.page("evt")
-    query.done()
+    page = call.query.page("evt")
     found, has_more = outbox.listed_events(tx, None, page, subject=loaded.record.id)
     return list_answer((views.event(record) for record in found), page, has_more=has_more)
 
@@ -94,9 +91,7 @@ def events(call: Call[Nothing], tx: Tx) -> Answer:
 @routes.get("/v1/invoices/<invoice_id>/deliveries", scope="webhooks:read")
 def deliveries(call: Call[Nothing], tx: Tx) -> Answer:
     loaded = loading.load(tx, call.path["invoice_id"], call.store_id)
-    query = Query(call.query)
-    page = query.page("dlv")
-    query.done()
+    page = call.query.page("dlv")
     found, has_more = outbox.listed_deliveries(tx, None, page, subject=loaded.record.id)
     return list_answer((delivery_view(tx, record) for record in found), page, has_more=has_more)
 

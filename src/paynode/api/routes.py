@@ -9,10 +9,10 @@ from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 import msgspec
-from werkzeug.datastructures import MultiDict
 
 from paynode.api.body import Form, Nothing
 from paynode.api.node import ApiNode
+from paynode.api.query import Query
 from paynode.domain.errors import Invalid
 from paynode.domain.scopes import NODE_SCOPES, STORE_SCOPES
 from paynode.operations.once import Answer
@@ -41,7 +41,7 @@ class Call(Generic[F]):
     now: datetime
     store_id: str | None  # whose objects the caller may see; None: everybody's
     path: Mapping[str, str]
-    query: MultiDict[str, str]
+    query: Query
     form: F
 
     def owner(self, wanted: str | None) -> str:

@@ -221,7 +221,12 @@ class Http11(H11Protocol):
         self.keep_alive_requests += 1
 
     async def _send_h11_event(self, event: H11SendableEvent) -> None:
-        """Send an answer's head together with the first of its body, in one packet."""
+        """Send an answer's head together with the first of its body, in one packet.
+
+        An answer to a body that has not come whole ends the connection, and says so (RFC 9112, 9.3).
+        """
+        if isinstance(event, h11.Response) and self.connection.their_state is h11.SEND_BODY:
+            event = h11.Response(status_code=event.status_code, headers=[*event.headers, (b"connection", b"close")])
         try:
             data = self.connection.send(event)
         except h11.LocalProtocolError:

@@ -1,7 +1,7 @@
 """Sweeps: what was collected to the treasuries."""
 
 from paynode.api.body import Nothing
-from paynode.api.lists import Query, list_answer
+from paynode.api.lists import list_answer
 from paynode.api.routes import Call, Routes, answer
 from paynode.domain.errors import NotFound
 from paynode.domain.sweep import State
@@ -15,10 +15,9 @@ routes = Routes()
 
 @routes.get("/v1/sweeps", scope="sweeps:read")
 def list_all(call: Call[Nothing], tx: Tx) -> Answer:
-    query = Query(call.query)
+    query = call.query
     page = query.page("swp")
     states = query.several("state", list(State))
-    query.done()
     found, has_more = rows.listed(tx, call.store_id, page, states=states)
     return list_answer((sweep_view(tx, call.node.catalogue, record) for record in found), page, has_more=has_more)
 
