@@ -71,6 +71,26 @@ async def test_it_looks_often_only_while_somebody_waits(node: SimNode) -> None:
     assert pause(node) == HEARTBEAT_SECONDS  # late money is still watched for, and need not hurry
 
 
+async def test_a_scanner_that_rests_is_woken_by_a_transfer_of_ours(
+    node: SimNode, autojump_clock: trio.testing.MockClock
+) -> None:
+    invoice_id = node.create("10")
+    node.pay(invoice_id, 10_000_000)
+    node.fund_gas()
+    while pause(node) != HEARTBEAT_SECONDS:
+        await node.mine()
+
+    async def collect() -> None:
+        await trio.sleep(100)
+        await node.plan()
+        await node.send()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(collect)
+        assert await run_for(node, 99) == 1
+        assert await run_for(node, 50) > 2
+
+
 async def test_a_scarce_budget_stretches_the_pause_and_no_bell_shortens_it(
     node: SimNode, autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,7 +18,7 @@ from paynode.operations.judging import judge_again
 from paynode.operations.outflows import pause
 from paynode.operations.sweep_items import move_item, set_item
 from paynode.operations.sweeps import treasury_of
-from paynode.store import chain, chain_rows, deposits, invoices, ledger, outgoing, stores, sweeps
+from paynode.store import bells, chain, chain_rows, deposits, invoices, ledger, outgoing, stores, sweeps
 from paynode.store.database import Tx
 from paynode.store.ids import new_id
 from paynode.store.outgoing import OutgoingRecord, VersionRecord
@@ -59,6 +59,13 @@ def items_to_move(tx: Tx, catalogue: Catalogue, network: str) -> list[Work]:
     return found
 
 
+def _add(tx: Tx, record: OutgoingRecord) -> None:
+    """Add a plan. If nothing else is under way, its network's scanner may rest, and is to see what becomes of it."""
+    if not outgoing.under_way(tx, record.network):
+        tx.ring(bells.WATCHES)
+    outgoing.add(tx, record)
+
+
 def plan_top_up(tx: Tx, catalogue: Catalogue, work: Work, units: int, now: datetime) -> None:
     """Plan lending `units` of the native coin to the item's address, for the fee of its transfer."""
     network = work.item.network
@@ -77,7 +84,7 @@ def plan_top_up(tx: Tx, catalogue: Catalogue, work: Work, units: int, now: datet
         created_at=now,
         updated_at=now,
     )
-    outgoing.add(tx, record)
+    _add(tx, record)
     _set(tx, catalogue, replace(work.item, top_up_id=record.id), ItemState.FUNDING, now)
 
 
@@ -106,7 +113,7 @@ def plan_transfer(tx: Tx, work: Work, now: datetime) -> OutgoingRecord:
         created_at=now,
         updated_at=now,
     )
-    outgoing.add(tx, record)
+    _add(tx, record)
     sweeps.save_item(tx, replace(item, transfer_id=record.id))
     return record
 
