@@ -22,6 +22,7 @@ USDT, COIN = 10**6, 10**18
 NEW_TREASURY = "0x2B5AD5c4795c026514f8317c7a215E218DcCD6cF"  # of the private key 2
 DELAY_SECONDS = 8  # from a start; well past the time that a start takes
 INSTALMENT_SECONDS = 1.0
+DELEGATED_TO = "0xef0100"  # https://eips.ethereum.org/EIPS/eip-7702
 
 
 @asynccontextmanager
@@ -77,12 +78,12 @@ async def test_from_an_extended_public_key_alone_everything_works_but_sending(tm
             assert await shop.listed("sweeps") == []
             await assert_books_match_chain(shop, lab, {"eth_usdt": usdt, "eth_eth": None})
 
-            # The owner collects with a wallet of their own, from the very key.
+            # The owner collects with a wallet of their own, from the very key, while another customer is waited for.
+            again = await shop.invoice("5", "eth_usdt")
             await lab.set_balance(address(invoice), COIN)
             await lab.rpc("anvil_impersonateAccount", address(invoice))
             await lab.transfer(usdt, TREASURY, 20 * USDT, sender=address(invoice))
             await shop.until_invoice(invoice, status="paid", sweep_state="swept")
-            again = await shop.invoice("5", "eth_usdt")
             await lab.transfer(usdt, address(again), 5 * USDT)
             await shop.until_invoice(again, status="paid")
             assert_audited(shop)
@@ -158,6 +159,29 @@ async def test_deposits_wait_for_gas_and_once_it_is_there_a_frozen_address_fails
             held = sum(int(coins[f"{account}_units"]) for account in ("gas", "deposits", "fees"))
             assert held == COIN, "all of it is the owner's, who put it in"
             await assert_books_match_chain(shop, lab, {"eth_usdt": usdt, "eth_eth": None})
+
+
+async def test_a8_an_address_of_ours_that_somebody_gave_code_stops_all_that_leaves(tmp_path: Path) -> None:
+    """Only its key can do that (EIP-7702). What is paid to it is still seen, and credited like any other."""
+    async with going_chain() as (lab, usdt, receiver):
+        async with node(tmp_path, lab, receiver, {"usdt": (usdt, 6)}) as shop:
+            coded, other = await shop.invoice("20", "eth_usdt"), await shop.invoice("30", "eth_usdt")
+            wallet = await lab.deploy("Wallet")
+            await lab.set_code(address(coded), DELEGATED_TO + wallet.address[2:].lower())
+            (told,) = await shop.until_told("outflows.paused")
+            pause = told["data"]["object"]
+            assert (pause["network"], pause["method"]) == ("eth", None)
+            assert f"{address(coded)} has code" in pause["reason"]
+            await lab.transfer(usdt, address(coded), 20 * USDT)
+            await lab.transfer(usdt, address(other), 30 * USDT)
+            for invoice, wait in ((coded, "has_code"), (other, "outflows_paused")):
+                await shop.until_invoice(invoice, status="paid", payment_state="exact")
+                await until_waits(shop, invoice, wait)
+            shop.node_key = shop.paynode("keys", "create", "--node").split()[-1]
+            await shop.post("/v1/outflows/resume", key=shop.node_key)
+            await shop.until_invoice(other, sweep_state="swept")
+            await until_waits(shop, coded, "has_code")
+            assert await units_on_chain(lab, usdt, address(coded)) == 20 * USDT
 
 
 async def failures(shop: Node) -> list[str]:

@@ -91,6 +91,31 @@ async def test_tokens_that_a_stranger_takes_are_booked_as_lost(node: SimNode) ->
     node.check()
 
 
+async def test_an_address_with_code_stops_everything_once_and_is_never_collected_again(node: SimNode) -> None:
+    node.fund_gas()
+    coded, other = await paid(node), await paid(node)
+    for _ in range(2):
+        see(node, coded=frozenset({node.address(coded)}))
+        assert node.pauses() == [("alpha", "")]
+    await node.plan()
+    assert [node.deposits(invoice)[0].sweep_wait for invoice in (coded, other)] == ["has_code", "outflows_paused"]
+    node.resume()
+    await node.plan()
+    assert node.pauses() == []
+    assert node.deposits(coded)[0].sweep_wait == "has_code"
+    assert node.deposits(other)[0].sweep_state == "scheduled"
+
+
+async def test_under_watch_the_merchant_may_give_an_address_code(tmp_path: Path) -> None:
+    node = SimNode(tmp_path)
+    custody = replace(node.config.custody, mode=CustodyMode.WATCH)
+    node.config = replace(node.config, custody=custody)
+    node.restart()
+    invoice = await paid(node)
+    see(node, coded=frozenset({node.address(invoice)}))
+    assert node.pauses() == []
+
+
 async def test_what_the_merchant_collects_by_hand_is_no_loss_to_a_node_that_only_watches(tmp_path: Path) -> None:
     node = SimNode(tmp_path)
     under_watch(node)

@@ -210,6 +210,7 @@ class Observation:
     receipts: tuple[Receipt, ...] = ()  # of every OwnTx that has one now, final or not
     final_receipts: frozenset[str] = frozenset()  # OwnTx ids whose receipt is at depth and checked
     claims: Mapping[Claim, ClaimAnswer] = field(default_factory=dict)  # the answer to each
+    coded: frozenset[str] = frozenset()  # watched addresses that have code, and so obey others than us
     hold: str | None = (
         None  # the view is doubtful: nothing may expire, be paid or be sent on it; the reason, for people
     )

@@ -79,6 +79,7 @@ class Wait(StrEnum):
     NO_TREASURY = "no_treasury"  # the config names none for this network and store
     TREASURY_ANNOUNCED = "treasury_announced"  # a new treasury waits for its delay
     OUTFLOWS_PAUSED = "outflows_paused"
+    HAS_CODE = "has_code"  # somebody else used the address's key
     DISPUTED = "disputed"  # the balance is not what the books say
     BELOW_MIN_VALUE = "below_min_value"  # worth less than networks.*.sweep.min_value
     NO_RATE = "no_rate"  # its value is unknown, so it cannot be weighed against the minimum

@@ -4,11 +4,13 @@ A token's issuer may take funds back, a stranger may hold a key. What is left is
 pause, and a person looks.
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 
 import structlog
 
+from paynode.config import CustodyMode
 from paynode.domain import ledger as postings
 from paynode.domain.chain import RowKind
 from paynode.domain.ledger import Account
@@ -55,6 +57,20 @@ def noticed(tx: Tx, catalogue: Catalogue, row: RowRecord, now: datetime) -> None
         pause(tx, catalogue, row.network, "", f"{gone}: somebody else signed {row.tx_hash} with its key", now)
     else:
         pause(tx, catalogue, row.network, row.method, f"{gone}: no transfer explains it", now)
+
+
+def exposed(tx: Tx, catalogue: Catalogue, network: str, addresses: Iterable[str], now: datetime) -> None:
+    """Addresses of ours have code, and we gave them none: only their key can (EIP-7702), so somebody else has it.
+
+    Nothing is swept from there any more, and nothing is sent at all until somebody has looked. Under watch the
+    merchant alone holds the keys.
+    """
+    if catalogue.config.custody.mode is CustodyMode.WATCH:
+        return
+    for address in sorted(addresses):
+        if watches.note_code(tx, network, address, now):
+            log.error("address_has_code", network=network, address=address)
+            pause(tx, catalogue, network, "", f"{address} has code: somebody else used its key", now)
 
 
 def became_final(tx: Tx, catalogue: Catalogue, row: RowRecord, touched: Touched, now: datetime) -> None:

@@ -87,6 +87,7 @@ def apply_observation(
         if chain_rows.confirm_row(tx, row_id, credit, now):
             _confirm(tx, catalogue, chain_rows.row(tx, row_id), touched, now)
     receipts.apply(tx, catalogue, network, books, observation, touched, now)
+    losses.exposed(tx, catalogue, network, observation.coded, now)
     watches.set_floors(tx, network, observation.floors)
     watches.close(tx, network, observation.ended)
     watches.replace_disputes(tx, network, observation.disputes.values())

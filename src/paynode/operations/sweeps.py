@@ -104,6 +104,9 @@ def obstacle(tx: Tx, catalogue: Catalogue, network: str, pile: Pile, now: dateti
         return Wait.NO_TREASURY
     if treasury.effective_at > now:
         return Wait.TREASURY_ANNOUNCED
+    watch = watches.watch(tx, network, pile.address)
+    if watch is not None and watch.coded_at is not None:
+        return Wait.HAS_CODE
     is_doubtful = chain.network(tx, network).hold is not None
     if is_doubtful or outgoing.is_paused(outgoing.pauses(tx), network, pile.method):
         return Wait.OUTFLOWS_PAUSED

@@ -22,6 +22,7 @@ class WatchRecord:
     floor: int
     watch_until: datetime | None
     is_closed: bool = False  # its time is over and its logs were read once more: it is not looked at any longer
+    coded_at: datetime | None = None  # when code was first seen there
 
 
 WATCH = Columns(WatchRecord)
@@ -45,6 +46,15 @@ def reopen(tx: Tx, record: WatchRecord) -> None:
 def watch(tx: Tx, name: str, address: str) -> WatchRecord | None:
     row = tx.row(f"select {WATCH.sql} from watches where network = ? and address = ?", (name, address))
     return None if row is None else WATCH.decode(row)
+
+
+def note_code(tx: Tx, name: str, address: str, now: datetime) -> bool:
+    """Remember that there is code at the address; tells whether that is new."""
+    found = watch(tx, name, address)
+    if found is None or found.coded_at is not None:
+        return False
+    tx.run("update watches set coded_at = ? where network = ? and address = ?", (to_ms(now), name, address))
+    return True
 
 
 # Money may come or move there: somebody waits, sends, or looks into it. A row above `horizon_number` may still be

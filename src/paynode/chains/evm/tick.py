@@ -127,6 +127,7 @@ class Tick:
             receipts=tuple(one.as_receipt() for one in mined),
             final_receipts=frozenset(verdict.final) if self.hold is None else frozenset(),
             claims=claimed.answers,
+            coded=frozenset(self.memory.coded & set(self.watchlist.addresses)),
             hold=self.hold,
         )
 
