@@ -13,8 +13,8 @@ from paynode.domain.rescue import ALLOWANCES, ASK_FOR, Asker
 from paynode.operations import rescue
 from paynode.operations.assigning import assign
 from paynode.operations.observations import apply_observation, load_books
+from paynode.operations.pace import HEARTBEAT_SECONDS, pause_seconds
 from paynode.operations.views import moment
-from paynode.services.scanner import HEARTBEAT_SECONDS, pause_seconds
 from paynode.store import rescues
 from paynode.store.database import Tx
 
@@ -95,15 +95,30 @@ async def test_a_check_is_over_with_the_tick_that_served_it_and_not_before(node:
     assert node.rows("select network from checks") == [("beta",)]
 
 
-async def test_while_somebody_waits_the_scanner_does_not_rest_long(node: SimNode) -> None:
+def pause(node: SimNode) -> float:
+    """How long the scanner rests now."""
+    return node.database.read(pause_seconds, node.catalogue, "alpha", node.clock(), is_watched=False)
+
+
+async def test_a_check_is_served_soon(node: SimNode) -> None:
     invoice_id = await forgotten(node)
+    check(node, invoice_id, Asker.PAYER)
+    assert pause(node) < HEARTBEAT_SECONDS
+    await node.look()
+    assert pause(node) == HEARTBEAT_SECONDS
 
-    def pause() -> float:
-        return node.database.read(pause_seconds, node.catalogue, "alpha")
 
-    assert pause() == HEARTBEAT_SECONDS
-    claim(node, invoice_id, NOWHERE, Asker.PAYER)
-    assert pause() < HEARTBEAT_SECONDS
+async def test_an_invoices_link_does_not_keep_an_idle_network_busy(node: SimNode) -> None:
+    invoice_id = await forgotten(node)
+    assert pause(node) == HEARTBEAT_SECONDS
+    claim(node, invoice_id, NOWHERE, Asker.PAYER, network="alpha")
+    asked_at, looks = node.clock(), 0
+    while claims(node, invoice_id)[0]["state"] == "pending":
+        node.clock.advance(timedelta(seconds=pause(node)))
+        await node.look("alpha")
+        looks += 1
+    assert ASK_FOR / 2 < node.clock() - asked_at < 2 * ASK_FOR
+    assert looks < 30, "every quarter of a minute would be hundreds"
 
 
 async def test_a_network_that_was_enabled_after_the_address_was_issued_is_looked_at_too(node: SimNode) -> None:

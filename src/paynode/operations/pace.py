@@ -25,8 +25,11 @@ def pause_seconds(tx: Tx, catalogue: Catalogue, name: str, now: datetime, *, is_
     upper = float(catalogue.networks[name].tick_seconds)
     if is_watched or is_urgent(tx, name):
         return min(_until_next_block(tx, name, now), upper)
-    is_awaited = watches.is_awaiting(tx, name) or rescues.is_asked(tx, name)
-    return upper if is_awaited else max(upper, HEARTBEAT_SECONDS)
+    if watches.is_awaiting(tx, name):
+        return upper
+    asked_for = rescues.next_look_at(tx, name)
+    rest = HEARTBEAT_SECONDS if asked_for is None else min((asked_for - now).total_seconds(), HEARTBEAT_SECONDS)
+    return max(upper, rest)
 
 
 def _until_next_block(tx: Tx, name: str, now: datetime) -> float:

@@ -60,14 +60,15 @@ def looked(tx: Tx, name: str, addresses: Iterable[str], deep: Collection[str]) -
     )
 
 
-def is_asked(tx: Tx, name: str) -> bool:
-    """Whether somebody waits for a look at the network, or for its answer to a claim."""
+def next_look_at(tx: Tx, name: str) -> datetime | None:
+    """From when on somebody waits for a look at the network, or for its answer to a claim; None: nobody does."""
     row = tx.row(
-        "select 1 from checks where network = :network "
-        "union all select 1 from claim_networks where network = :network and next_at is not null limit 1",
+        "select min(at) from (select 0 as at from checks where network = :network "
+        "union all select iif(answer is null, 0, next_at) from claim_networks "
+        "where network = :network and next_at is not null)",
         {"network": name},
     )
-    return row is not None
+    return None if row is None or row[0] is None else from_ms(row[0])
 
 
 # Claims.
