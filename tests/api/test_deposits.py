@@ -49,6 +49,17 @@ async def test_it_is_assigned_once_and_the_payer_learns_nothing_of_other_invoice
     assert "address_invoice" not in shown
 
 
+async def test_a_price_in_a_coin_is_reckoned_and_shown_to_its_smallest_part(world: World, api: Api) -> None:
+    invoice = await api.invoice(amount="0.300000000000000003", currency="SIM", methods=["sim_sim"], provision=True)
+    method = invoice["methods"][0]
+    assert (method["amount"], invoice["amount_due"], invoice["amount_paid"]) == (invoice["amount"],) * 2 + ("0",)
+    arrive(world, method["address"], "sim_sim", 10**17 + 1)
+    seen = (await api.get(f"/v1/invoices/{invoice['id']}")).json
+    assert (seen["amount_paid"], seen["amount_due"]) == ("0.100000000000000001", "0.200000000000000002")
+    assert seen["methods"][0]["amount_due_units"] == str(2 * 10**17 + 2)
+    assert seen["deposits"][0]["value"] == "0.100000000000000001"
+
+
 async def test_nobody_else_assigns_it(world: World, api: Api) -> None:
     invoice_id, deposit_id = await stray(world, api)
     path = f"/v1/deposits/{deposit_id}/assign"

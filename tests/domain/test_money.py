@@ -11,6 +11,7 @@ from paynode.domain.money import (
     NotAnAmount,
     format_decimal,
     format_fixed,
+    format_trimmed,
     format_units,
     minor_digits,
     parse_decimal,
@@ -171,6 +172,21 @@ def test_a_shown_sum_is_less_than_one_step_from_the_true_one(value: Fraction, di
     step = Fraction(1, 10**digits)
     down, up = Fraction(format_fixed(value, digits)), Fraction(format_fixed(value, digits, round_up=True))
     assert value - step < down <= value <= up < value + step
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "text"),
+    [
+        (Fraction(0), 18, "0"),
+        (Fraction(10), 0, "10"),
+        (Fraction(10), 18, "10"),
+        (Fraction(1, 10**18), 18, "0.000000000000000001"),
+        (Fraction(3, 2), 18, "1.5"),
+        (Fraction(1, 3), 6, "0.333333"),
+    ],
+)
+def test_a_sum_in_a_coin_is_shown_without_needless_zeros(value: Fraction, digits: int, text: str) -> None:
+    assert format_trimmed(value, digits) == text
 
 
 @pytest.mark.parametrize(

@@ -134,6 +134,12 @@ def format_fixed(value: Fraction, digits: int, *, round_up: bool = False) -> str
     return f"{whole}.{fraction:0{digits}d}"
 
 
+def format_trimmed(value: Fraction, digits_max: int, *, round_up: bool = False) -> str:
+    """`value` as `format_fixed` writes it, without trailing zeros."""
+    text = format_fixed(value, digits_max, round_up=round_up)
+    return text.rstrip("0").rstrip(".") if digits_max else text
+
+
 def format_decimal(value: Decimal) -> str:
     """`value` plainly, never with an exponent."""
     return format(value, "f")

@@ -4,11 +4,12 @@ import json
 from collections.abc import Mapping
 from datetime import datetime
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 from paynode.domain.deposit import Stage
 from paynode.domain.invoice import final_worth, seen_worth
-from paynode.domain.money import PAYABLE_DECIMALS_MAX, format_decimal, format_fixed, format_units, minor_digits
+from paynode.domain.money import format_decimal, format_fixed, format_trimmed, format_units, minor_digits
 from paynode.operations.catalogue import Catalogue
 from paynode.operations.loading import LoadedInvoice
 from paynode.operations.payment_uri import payment_uri
@@ -29,10 +30,12 @@ def _seconds_until(value: datetime, now: datetime) -> int:
     return max(0, int((value - now).total_seconds()))
 
 
-def _digits(catalogue: Catalogue, currency: str) -> int:
-    """How many decimals amounts in `currency` are shown with."""
-    decimals = [asset.payable_decimals for asset in catalogue.assets.values() if asset.symbol.upper() == currency]
-    return min(max(decimals), PAYABLE_DECIMALS_MAX) if decimals else minor_digits(currency)
+def _sum(catalogue: Catalogue, currency: str, worth: Fraction, *, round_up: bool = False) -> str:
+    """An amount of an invoice's currency: a fiat one has its cents, a coin all that it can be divided into."""
+    decimals = [asset.decimals for asset in catalogue.assets.values() if asset.symbol.upper() == currency]
+    if decimals:
+        return format_trimmed(worth, max(decimals), round_up=round_up)
+    return format_fixed(worth, minor_digits(currency), round_up=round_up)
 
 
 def invoice(catalogue: Catalogue, loaded: LoadedInvoice, now: datetime) -> View:
@@ -99,15 +102,15 @@ def checkout(catalogue: Catalogue, loaded: LoadedInvoice, now: datetime) -> View
 
 def _sums(catalogue: Catalogue, loaded: LoadedInvoice) -> View:
     record = loaded.record
-    digits = _digits(catalogue, record.currency)
     amount, seen = Fraction(record.amount), seen_worth(loaded.payments)
+    shown = partial(_sum, catalogue, record.currency)
     return {
         "amount": format_decimal(record.amount),
         "currency": record.currency,
-        "amount_paid": format_fixed(seen, digits),
-        "amount_confirmed": format_fixed(final_worth(loaded.payments), digits),
-        "amount_due": format_fixed(max(amount - seen, Fraction(0)), digits, round_up=True),
-        "amount_overpaid": format_fixed(max(seen - amount, Fraction(0)), digits),
+        "amount_paid": shown(seen),
+        "amount_confirmed": shown(final_worth(loaded.payments)),
+        "amount_due": shown(max(amount - seen, Fraction(0)), round_up=True),
+        "amount_overpaid": shown(max(seen - amount, Fraction(0))),
     }
 
 
@@ -122,7 +125,7 @@ def method(catalogue: Catalogue, loaded: LoadedInvoice, entry: MethodRecord, now
     seen = seen_worth(loaded.payments)
     price = Fraction(loaded.record.amount)
     share = quote.units * max(price - seen, Fraction(0)) / price
-    step = 10 ** (asset.decimals - asset.payable_decimals)
+    step = 1 if loaded.price.is_in(asset) else 10 ** (asset.decimals - asset.payable_decimals)
     due_units = min(quote.units, -((-share.numerator) // (share.denominator * step)) * step)
     return {
         "method": entry.method,
@@ -161,7 +164,6 @@ def deposit(catalogue: Catalogue, placed: PlacedDeposit, loaded: LoadedInvoice |
         depth = loaded.confirmations(placed)
     else:
         depth = 0 if record.stage is Stage.ORPHANED else max(0, head_number - row.block_number + 1)
-    digits = None if loaded is None else _digits(catalogue, loaded.record.currency)
     return {
         "object": "deposit",
         "id": record.id,
@@ -177,7 +179,9 @@ def deposit(catalogue: Catalogue, placed: PlacedDeposit, loaded: LoadedInvoice |
         "from": row.sender or row.tx_sender or None,
         "amount": None if asset is None else format_units(record.units, asset.decimals),
         "amount_units": str(record.units),
-        "value": None if record.worth is None or digits is None else format_fixed(record.worth, digits),
+        "value": None
+        if record.worth is None or loaded is None
+        else _sum(catalogue, loaded.record.currency, record.worth),
         "state": record.stage,
         "confirmations": depth,
         "confirmations_required": required,
