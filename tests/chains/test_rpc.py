@@ -317,6 +317,25 @@ async def test_nobody_listening_is_a_failure_of_the_provider() -> None:
             await pool.first.call("echo", [1], int)
 
 
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give up at the first refusal."""
+    monkeypatch.setattr("paynode.chains.provider.PATIENCE_SECONDS", ())
+
+
+async def test_a_refusal_of_haste_is_waited_out_and_does_not_speak_against_the_provider() -> None:
+    """Once on the way to the proof of its identity, once on the way to the answer."""
+    refusals = iter([Reply(b"slow down", status=429), Reply(b"slow down", 429, {"retry-after": "1"})])
+
+    async def hasty(body: Any) -> Reply:
+        return next(refusals, None) or reply(result(body, hex(CHAIN) if body["method"] == "eth_chainId" else 7))
+
+    async with stub(hasty) as server, RpcPool([Url(server.url)], chain_id=CHAIN) as pool:
+        assert await pool.first.call("echo", [], int) == 7
+        assert not pool.first.is_resting
+        assert server.methods == ["eth_chainId"] * 3 + ["echo"]
+
+
 @pytest.mark.parametrize(("headers", "least", "most"), [
     ({"retry-after": "42"}, 41, 42),
     ({"retry-after": "86400"}, 299, 300),
@@ -324,7 +343,7 @@ async def test_nobody_listening_is_a_failure_of_the_provider() -> None:
     ({}, 0, 1),
 ])  # fmt: skip
 async def test_a_rate_limit_is_kept_as_long_as_the_provider_asks_within_reason(
-    headers: dict[str, str], least: int, most: int
+    headers: dict[str, str], least: int, most: int, impatient: None
 ) -> None:
     async def limiting(_: Any) -> Reply:
         return Reply(b"slow down", status=429, headers=headers)
@@ -354,7 +373,9 @@ async def test_a_rate_limit_is_kept_as_long_as_the_provider_asks_within_reason(
     ("trace_block", -32601, "nope", MethodMissing),
     ("trace_block", -32000, "the method trace_block does not exist/is not available", MethodMissing),
 ])  # fmt: skip
-async def test_providers_errors_are_told_apart(method: str, code: int, message: str, kind: type) -> None:
+async def test_providers_errors_are_told_apart(
+    method: str, code: int, message: str, kind: type, impatient: None
+) -> None:
     async def refusing(body: Any) -> Reply:
         return reply(error(body, code, message))
 

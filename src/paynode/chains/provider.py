@@ -43,6 +43,10 @@ PROOF_SECONDS = 3600.0  # so long a connection is believed: behind one name stan
 REST_SECONDS_MIN, REST_SECONDS_MAX = 1.0, 60.0
 LEAST_REST_SECONDS = 5.0  # after which one that rests is asked where no other can be: the next machine may be right
 RETRY_AFTER_SECONDS_MAX = 300
+# "Too many requests" is waited out where that is a matter of moments. Else a provider that refuses every fifth request
+# would never let a tick of hundreds end, and after an outage no smaller one finds everything.
+PATIENCE_SECONDS = (0.25, 0.5, 1.0, 2.0)
+WISH_SECONDS_MAX = 2
 BATCH_REFUSALS = frozenset({400, 405, 413, 415, 422, 501})  # HTTP statuses of those who take no arrays, or shorter ones
 SECRET_LENGTH_MIN = 6  # shorter parts of a URL are words like "v3" and "rpc"
 
@@ -171,22 +175,34 @@ class Provider:
         return results
 
     async def _ask(self, method: str, body: bytes, count: int, decode: Any) -> Any:
-        await self.meter.admit(count)
+        """The decoded answer. Refusals of haste speak against the provider only where patience does not help."""
         try:
-            with trio.move_on_after(self._deadline_seconds):
-                if not self._is_proven:
-                    await self._prove()
-                answer = await self._post(method, body, count)
-                if not self._is_proven:  # the connection was a new one: who answered?
-                    await self._prove()
-                result = decode(answer)
-                self._worked()
-                return result
-            raise TimedOut(self.name, f"{method}: no answer within {self._deadline_seconds} s")
+            for patience_seconds in PATIENCE_SECONDS:
+                try:
+                    return await self._ask_once(method, body, count, decode)
+                except RateLimited as refusal:
+                    wished = refusal.retry_after_seconds
+                    if wished is not None and wished > WISH_SECONDS_MAX:
+                        raise
+                    await trio.sleep(max(patience_seconds, wished or 0))
+            return await self._ask_once(method, body, count, decode)
         except ProviderFailed as failure:
             if failure.is_fault:
                 self._failed(failure)
             raise
+
+    async def _ask_once(self, method: str, body: bytes, count: int, decode: Any) -> Any:
+        await self.meter.admit(count)
+        with trio.move_on_after(self._deadline_seconds):
+            if not self._is_proven:
+                await self._prove()
+            answer = await self._post(method, body, count)
+            if not self._is_proven:  # the connection was a new one: who answered?
+                await self._prove()
+            result = decode(answer)
+            self._worked()
+            return result
+        raise TimedOut(self.name, f"{method}: no answer within {self._deadline_seconds} s")
 
     @property
     def _is_proven(self) -> bool:
