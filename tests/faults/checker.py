@@ -19,7 +19,7 @@ import trio
 from eth_utils import to_checksum_address
 from tests.lab.books import assert_books_match_chain
 from tests.lab.client import Deployed, Lab, TokenTransfer
-from tests.lab.node import TREASURY, Node, gas_address
+from tests.lab.node import TREASURY, WAIT_SECONDS, Node, gas_address
 
 Json = dict[str, Any]
 Tokens = Mapping[str, Deployed | None]  # by method; None: native coins
@@ -27,27 +27,27 @@ WATCH_SECONDS = 0.05
 OVER = ("completed", "partially_completed", "failed", "cancelled")
 
 
-async def assert_all_is_well(shop: Node, lab: Lab, tokens: Tokens) -> None:
+async def assert_all_is_well(shop: Node, lab: Lab, tokens: Tokens, *, quiet_seconds: float = WAIT_SECONDS) -> None:
     """Wait until nothing is under way, then check everything."""
-    await until_quiet(shop)
-    invoices, deposits = await all_of(shop, "invoices"), await all_of(shop, "deposits")
+    await until_quiet(shop, quiet_seconds)
+    invoices, deposits = await shop.all_of("invoices"), await shop.all_of("deposits")
     addresses = sorted({method["address"] for invoice in invoices for method in invoice["methods"]})
     money = await Money.read(lab, addresses, tokens)
     assert_deposits_are_true(money, deposits)
     assert_invoices_are_true(invoices)
-    assert_one_effect(money, await all_of(shop, "sweeps"))
-    events = await all_of(shop, "events")
+    assert_one_effect(money, await shop.all_of("sweeps"))
+    events = await shop.all_of("events")
     await _until_told(shop, events)
     assert_told_truly(events, shop.events(), invoices)
     await assert_books_match_chain(shop, lab, tokens)
 
 
-async def until_quiet(shop: Node) -> None:
+async def until_quiet(shop: Node, seconds: float = WAIT_SECONDS) -> None:
     """Nothing deepens, is swept or waits for it."""
     waiting: list[str] = []
 
     async def is_quiet() -> bool:
-        deposits, sweeps = await all_of(shop, "deposits"), await all_of(shop, "sweeps")
+        deposits, sweeps = await shop.all_of("deposits"), await shop.all_of("sweeps")
         waiting[:] = [
             f"{one['id']} {one['method']} {one['state']}: {one['sweep_state']}, {one['sweep_wait']}"
             for one in deposits
@@ -56,21 +56,9 @@ async def until_quiet(shop: Node) -> None:
         return not waiting and all(one["state"] in OVER for one in sweeps)
 
     try:
-        await shop.until(is_quiet, "everything is swept")
+        await shop.until(is_quiet, "everything is swept", seconds)
     except AssertionError as error:
         raise AssertionError(f"{error}\nnot swept: {waiting}") from None
-
-
-async def all_of(shop: Node, what: str) -> list[Json]:
-    """A whole list, oldest first, page by page."""
-    found: list[Json] = []
-    after = ""
-    while True:
-        page = await shop.get(f"/v1/{what}?limit=100&sort=created_at{after}")
-        found += page["data"]
-        if not page["has_more"]:
-            return found
-        after = f"&starting_after={page['next_cursor']}"
 
 
 @asynccontextmanager
@@ -80,7 +68,7 @@ async def never_more_than(shop: Node, paid_by_invoice: Mapping[str, int]) -> Asy
     async def ask() -> None:
         while True:
             try:
-                deposits = await all_of(shop, "deposits")
+                deposits = await shop.all_of("deposits")
             except httpx.TransportError:
                 continue
             shown: Counter[str] = Counter()
@@ -169,7 +157,7 @@ def assert_invoices_are_true(invoices: Sequence[Json]) -> None:
         worth = sum((Decimal(one["value"]) for one in standing), Decimal(0))
         assert Decimal(invoice["amount_paid"]) == worth, invoice
         if worth >= Decimal(invoice["amount"]):
-            assert invoice["status"] == "paid", invoice
+            assert invoice["status"] == ("expired" if invoice["late"] else "paid"), invoice
 
 
 def assert_one_effect(money: Money, sweeps: Sequence[Json]) -> None:

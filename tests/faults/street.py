@@ -16,7 +16,7 @@ from tests.faults.checker import assert_all_is_well
 from tests.faults.test_spine import address, blocks
 from tests.lab.anvil import anvil
 from tests.lab.client import Deployed, Lab
-from tests.lab.node import Node, node
+from tests.lab.node import WAIT_SECONDS, Node, node
 from tests.lab.receiver import Receiver
 
 USDT, COIN = 10**6, 10**18
@@ -38,10 +38,10 @@ class Street:
     invoices: list[dict[str, Any]] = field(default_factory=list)
     paid_by_invoice: dict[str, int] = field(default_factory=dict)
 
-    async def open(self, count: int) -> None:
+    async def open(self, count: int, **more: Any) -> None:
         """So many invoices of 20 USD each, in tokens and in coins by turns."""
         for number in range(count):
-            invoice = await self.shop.invoice("20", "eth_eth" if number % 3 else "eth_usdt")
+            invoice = await self.shop.invoice("20", "eth_eth" if number % 3 else "eth_usdt", **more)
             self.invoices.append(invoice)
             self.paid_by_invoice[invoice["id"]] = 20 * USDT if number % 3 == 0 else COIN // 100
 
@@ -76,24 +76,35 @@ class Street:
     async def assert_all_is_well(self) -> None:
         for invoice in self.invoices:
             await self.shop.until_invoice(invoice, status="paid", payment_state="exact")
-        await assert_all_is_well(self.shop, self.lab, {"eth_usdt": self.usdt, "eth_eth": None})
+        await self.assert_books_are_true()
+
+    async def assert_books_are_true(self, *, quiet_seconds: float = WAIT_SECONDS) -> None:
+        tokens = {"eth_usdt": self.usdt, "eth_eth": None}
+        await assert_all_is_well(self.shop, self.lab, tokens, quiet_seconds=quiet_seconds)
 
 
 @asynccontextmanager
 async def street(
-    folder: Path, *, others: Sequence[str] = (), goes_on: bool = True, timestamp: int | None = None
+    folder: Path,
+    *,
+    others: Sequence[str] = (),
+    goes_on: bool = True,
+    timestamp: int | None = None,
+    network: str = "",
 ) -> AsyncIterator[Street]:
     """A node whose first provider is the proxy; `others` come after it. The chain makes blocks if it `goes_on`.
 
     Two chains with the same `timestamp` have the same first block, and are two forks of one network.
+    `network` are more settings of the node's network.
     """
     async with anvil(timestamp=timestamp) as lab, chaos(lab, seed=SEED) as proxy, trio.open_nursery() as nursery:
         receiver = Receiver()
         await receiver.listen(nursery)
-        usdt, payer = await lab.deploy("TetherLike"), await lab.deploy("Payer")
+        usdt, usdc, payer = [await lab.deploy(*what) for what in (("TetherLike",), ("Standard", 6), ("Payer",))]
         await lab.mine(5)
         if goes_on:
             nursery.start_soon(blocks, lab)
-        async with node(folder, lab, receiver, {"usdt": (usdt, 6)}, rpc=[proxy.url, *others]) as shop:
+        tokens, rpc = {"usdt": (usdt, 6), "usdc": (usdc, 6)}, [proxy.url, *others]
+        async with node(folder, lab, receiver, tokens, rpc=rpc, network=network) as shop:
             yield Street(lab, usdt, payer, proxy, shop, nursery)
         nursery.cancel_scope.cancel()

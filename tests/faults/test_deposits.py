@@ -2,7 +2,7 @@
 
 from eth_account import Account
 from eth_account.messages import encode_typed_data
-from tests.faults.checker import all_of, assert_all_is_well
+from tests.faults.checker import assert_all_is_well
 from tests.faults.test_spine import address
 from tests.faults.together import Together
 from tests.faults.town import COIN, COIN_USD, USDT, Town, town
@@ -50,7 +50,7 @@ async def test_a3_a_clone_with_the_same_name_symbol_and_decimals_is_another_toke
     await town.lab.transfer(clone, address(invoice), 20 * USDT)
     await town.passed()
     await town.assert_unpaid(invoice)
-    assert all(deposit["address"] != address(invoice) for deposit in await all_of(town.shop, "deposits"))
+    assert all(deposit["address"] != address(invoice) for deposit in await town.shop.all_of("deposits"))
 
 
 @cases.case
@@ -85,7 +85,7 @@ async def test_a5_transfers_of_nothing_from_our_address_lead_no_money_astray(tow
     assert lookalike not in str(await town.shop.get(f"/checkout/{invoice['id']}")).lower()
     await town.shop.until_invoice(invoice, sweep_state="swept")
     assert await units_on_chain(town.lab, town.usdt, lookalike) == 0
-    assert {sweep["treasury"] for sweep in await all_of(town.shop, "sweeps")} == {TREASURY}
+    assert {sweep["treasury"] for sweep in await town.shop.all_of("sweeps")} == {TREASURY}
 
 
 @cases.case
@@ -189,7 +189,7 @@ async def test_a9_coins_that_are_logged_like_tokens_count_once(town: Town) -> No
     (deposit,) = await town.until_paid(invoice)
     assert (deposit["method"], deposit["amount_units"]) == ("eth_eth", str(DUE_COINS))
     await town.passed()
-    found = [deposit for deposit in await all_of(town.shop, "deposits") if deposit["address"] == address(invoice)]
+    found = [deposit for deposit in await town.shop.all_of("deposits") if deposit["address"] == address(invoice)]
     assert len(found) == 1
 
 
@@ -244,7 +244,7 @@ async def test_a13_the_third_part_that_is_too_much_pays_once(town: Town) -> None
     assert len(await town.until_paid(invoice, "over")) == 3
     seen = await town.shop.until_invoice(invoice, amount_paid="23.00", amount_overpaid="3.00", amount_due="0.00")
     await town.passed()
-    told = [event["type"] for event in await all_of(town.shop, "events") if event["subject"] == invoice["id"]]
+    told = [event["type"] for event in await town.shop.all_of("events") if event["subject"] == invoice["id"]]
     assert (told.count("invoice.paid"), told.count("invoice.overpaid")) == (1, 1)
 
 

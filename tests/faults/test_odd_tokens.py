@@ -5,7 +5,6 @@ Each case has tokens of its own on one whole node, all of them side by side.
 
 from functools import partial
 
-from tests.faults.checker import all_of
 from tests.faults.test_spine import address
 from tests.faults.together import Together
 from tests.faults.town import USDT, Json, Town, town
@@ -95,7 +94,7 @@ async def test_a10_a_balance_that_is_not_told_is_not_zero(town: Town) -> None:
 
 @cases.in_the_end
 async def test_in_the_end_the_books_balance_and_the_treasury_holds_what_was_swept(town: Town) -> None:
-    sweeps = [sweep for sweep in await all_of(town.shop, "sweeps") if sweep["method"] == "eth_usdt"]
+    sweeps = [sweep for sweep in await town.shop.all_of("sweeps") if sweep["method"] == "eth_usdt"]
     moved = sum(int(sweep["net_units"]) for sweep in sweeps if sweep["state"] == "completed")
     assert moved == await units_on_chain(town.lab, town.usdt, TREASURY) > 0
     assert_audited(town.shop)

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import trio
-from tests.faults.checker import all_of
 from tests.faults.test_spine import address, blocks
 from tests.lab.anvil import anvil
 from tests.lab.books import assert_audited
@@ -200,7 +199,7 @@ async def test_a_node_that_was_down_judges_as_one_that_was_up(tmp_path: Path) ->
 async def is_over(shop: Node, invoice: dict[str, Any]) -> bool:
     """Whether it is closed and every deposit is final."""
     seen = await shop.seen(invoice)
-    deposits = [one for one in await all_of(shop, "deposits") if one["address"] == address(invoice)]
+    deposits = [one for one in await shop.all_of("deposits") if one["address"] == address(invoice)]
     is_final = all(one["state"] == "settled" for one in deposits)
     return seen["status"] in ("paid", "expired") and is_final
 

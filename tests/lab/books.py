@@ -26,7 +26,7 @@ async def assert_books_match_chain(
     treasuries: Sequence[str] = (TREASURY,),
 ) -> None:
     """Once all is quiet: the treasuries hold what we say was swept, our addresses what we say lies there."""
-    invoices = (await shop.get("/v1/invoices?limit=100"))["data"]
+    invoices = await shop.all_of("invoices")
     addresses = {method["address"] for invoice in invoices for method in invoice["methods"] if method["address"]}
     balances = {balance["method"]: balance for balance in (await shop.get("/v1/balances"))["data"]}
     for method, token in token_by_method.items():

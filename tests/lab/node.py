@@ -154,6 +154,17 @@ class Node:
         found: list[Json] = page["data"]
         return found
 
+    async def all_of(self, what: str) -> list[Json]:
+        """A whole list, oldest first, page by page."""
+        found: list[Json] = []
+        after = ""
+        while True:
+            page = await self.get(f"/v1/{what}?limit=100&sort=created_at{after}")
+            found += page["data"]
+            if not page["has_more"]:
+                return found
+            after = f"&starting_after={page['next_cursor']}"
+
     async def network(self, name: str = "eth") -> Json:
         """A network as its owner sees it."""
         self.node_key = self.node_key or self.paynode("keys", "create", "--node").split()[-1]

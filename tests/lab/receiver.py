@@ -63,8 +63,8 @@ class Receiver:
                 if not await self._answer(self.manners.get(hook.path, "200"), connection, stream):
                     return
                 connection.start_next_cycle()
-        except trio.BrokenResourceError:
-            return
+        except (trio.BrokenResourceError, h11.RemoteProtocolError):
+            return  # the sender went away, perhaps in the middle of a request
         finally:
             await trio.aclose_forcefully(stream)
 
