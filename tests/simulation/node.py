@@ -16,7 +16,7 @@ from tests.simulation.evmnet import Net, SimulatedEvm, pool_of
 from paynode.chains.base import DeepReorg, Unavailable
 from paynode.chains.evm.wire import checksummed
 from paynode.config import Config, Family, load_config
-from paynode.operations import invoices, loading, networks, outflows, startup
+from paynode.operations import invoices, loading, networks, outflows, pace, startup
 from paynode.operations.catalogue import Catalogue
 from paynode.operations.expiry import expire_without_address
 from paynode.operations.invoices import CreateInvoice
@@ -140,10 +140,10 @@ class Node:
         self.database.write(expire_without_address, self.catalogue, self.clock())
 
     def pause_seconds(self, name: str) -> float:
-        return self.database.read(scanner.pause_seconds, self.catalogue, name)
+        return self.database.read(pace.pause_seconds, self.catalogue, name, self.clock(), is_watched=False)
 
     def is_urgent(self, name: str) -> bool:
-        return self.database.read(scanner.is_urgent, name)
+        return self.database.read(pace.is_urgent, name)
 
     # What people do.
 
