@@ -70,6 +70,22 @@ async def test_another_chain_and_a_token_that_is_none_are_problems_of_that_provi
         assert "shopchain_fake: no balance" in printed
 
 
+async def test_a_token_that_counts_in_other_decimals_than_the_config_is_a_problem(tmp_path: Path) -> None:
+    """A price of 10 in 6 decimals, paid in a token of 18, would cost nothing."""
+    async with anvil() as lab:
+        path = tmp_path / "paynode.toml"
+        token = await lab.deploy("Standard", 18)
+        listed = f'tokens.wide = {{ contract = "{token.address}", decimals = 18 }}'
+        path.write_text(chain_config(lab.url, more=listed))
+        assert (await in_thread(tmp_path, "init", "--new-mnemonic"))[0] == ExitCode.OK
+        code, printed = await in_thread(tmp_path, "check")
+        assert code == ExitCode.OK, printed
+        path.write_text(chain_config(lab.url, more=listed.replace("decimals = 18", "decimals = 6")))
+        code, printed = await in_thread(tmp_path, "check")
+        assert code == ExitCode.PROBLEM
+        assert "shopchain_wide: its contract counts in 18 decimals, the config in 6" in printed
+
+
 def test_every_mistake_of_the_config_has_a_line_of_its_own(tmp_path: Path) -> None:
     (tmp_path / "paynode.toml").write_text('[node]\nmode = "live"\nlisten = ["nowhere"]\n[networks.eth]\n')
     code, findings = found(tmp_path)

@@ -61,6 +61,12 @@ TABLE = [
     ),
     (WHOLE + "tokens.usdt = { decimals = 6 }", "networks.shopchain.tokens.usdt.contract", "missing", "issuer"),
     (
+        WHOLE + 'tokens.pol = { contract = "0x0000000000000000000000000000000000001010", decimals = 18 }',
+        "networks.shopchain.tokens.pol.contract",
+        "native coin",
+        "Remove",
+    ),
+    (
         WHOLE + f'tokens.usdt = {{ contract = "{TOKEN}" }}',
         "networks.shopchain.tokens.usdt.decimals",
         "missing",

@@ -2,12 +2,13 @@
 
 import trio
 
-from paynode.chains.base import Chain, Unavailable
+from paynode.chains.base import Unavailable
 from paynode.chains.evm.adapter import EvmChain
 from paynode.chains.rpc import RpcPool
 from paynode.cli.exit_codes import ExitCode
 from paynode.cli.problems import Failure
 from paynode.config import Network, RpcUrl
+from paynode.domain.money import Asset
 
 SECONDS_MAX = 60.0  # for one provider; each call has a shorter deadline of its own
 NOBODY = "0x0000000000000000000000000000000000000001"  # a precompile: any token can say its balance
@@ -31,16 +32,25 @@ async def _ask(network: Network, url: RpcUrl) -> str:
     raise Failure(ExitCode.PROBLEM, f"no answers within {SECONDS_MAX:.0f} s. Ask the provider, or name another.")
 
 
-async def _try_all(chain: Chain, network: Network) -> str:
+async def _try_all(chain: EvmChain, network: Network) -> str:
     try:
         sentence = await chain.connect()
     except Unavailable as trouble:
         text = f"cannot be used: {trouble}. Check its URL and key, or name another provider."
         raise Failure(ExitCode.PROBLEM, text) from None
     for asset in network.assets:
-        try:
-            await chain.balance_units(asset, NOBODY)
-        except Unavailable as trouble:
-            text = f"{asset.method}: no balance ({trouble}). Check the token's contract in the config."
-            raise Failure(ExitCode.PROBLEM, text) from None
+        await _try_asset(chain, asset)
     return f"{sentence}; chain id, looks and {len(network.assets)} assets are right"
+
+
+async def _try_asset(chain: EvmChain, asset: Asset) -> None:
+    """A token has a contract that tells balances, and counts in the decimals that the config says."""
+    try:
+        await chain.balance_units(asset, NOBODY)
+        decimals = asset.decimals if asset.contract is None else await chain.contract_decimals(asset.contract)
+    except Unavailable as trouble:
+        text = f"{asset.method}: no balance ({trouble}). Check the token's contract in the config."
+        raise Failure(ExitCode.PROBLEM, text) from None
+    if decimals not in {None, asset.decimals}:
+        text = f"{asset.method}: its contract counts in {decimals} decimals, the config in {asset.decimals}. "
+        raise Failure(ExitCode.PROBLEM, f"{text}Check both: payments would be taken for much less or much more.")

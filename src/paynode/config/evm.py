@@ -12,6 +12,15 @@ BURN_ADDRESS = "0x000000000000000000000000000000000000dEaD"
 HARDENED = 1 << 31
 ACCOUNT_DEPTH = 3  # m / purpose' / coin' / account'
 
+NATIVE_COINS = frozenset(  # where chains log their native coin like a token: listed, every payment would count twice
+    {
+        "0x0000000000000000000000000000000000001010",  # Polygon
+        "0x471EcE3750Da237f93B8E339c536989b8978a438",  # Celo
+        "0xDeadDeAddeAddEAddeadDEaDDEAdDeaDDeAD0000",  # Metis
+        "0xffffFFFfFFffffffffffffffFfFFFfffFFFfFFfE",  # https://eips.ethereum.org/EIPS/eip-7708
+    }
+)
+
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 _BASE58 = {
     character: index for index, character in enumerate("123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz")
@@ -45,6 +54,14 @@ def parse_treasury(value: object) -> str:
     address = parse_address(value)
     if int(address, 16) < PRECOMPILES_END or address == BURN_ADDRESS:
         raise Wrong("is an address nobody holds the key to", "Name an address of your own wallet")
+    return address
+
+
+def parse_token(value: object) -> str:
+    """The contract of a token that is not the native coin by another name."""
+    address = parse_address(value)
+    if address in NATIVE_COINS:
+        raise Wrong("is the network's native coin, which is paid without it", "Remove the token")
     return address
 
 

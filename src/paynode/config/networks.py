@@ -15,7 +15,7 @@ from types import MappingProxyType
 
 from Crypto.Hash import keccak
 
-from paynode.config.evm import checksum_address, parse_address, parse_treasury
+from paynode.config.evm import checksum_address, parse_address, parse_token, parse_treasury
 from paynode.config.mistakes import Wrong
 from paynode.config.secrets import Credentials, RpcUrl, numbered
 from paynode.config.shapes import Family, Mode, NativeCoin, Network, SweepLimits, Token
@@ -152,7 +152,7 @@ def _tokens(network: str, table: Table, native: NativeCoin | None, *, is_evm: bo
         with written as token:
             remedy = "Copy the token's contract from its issuer's own page"
             if is_evm:
-                contract = token.required("contract", parse_address, remedy)
+                contract = token.required("contract", parse_token, remedy)
             else:
                 contract = token.optional("contract", parse_address, _sim_contract(network, symbol))
             decimals = token.required("decimals", whole(0, DECIMALS_MAX), "Write the contract's decimals, e.g. 6")

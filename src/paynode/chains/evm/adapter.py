@@ -171,6 +171,10 @@ class EvmChain:
             return await self._reads(provider).token_balance(asset.contract, address)
         return int(await provider.call("eth_getBalance", [address, "latest"], Quantity), 16)
 
+    async def contract_decimals(self, contract: str) -> int | None:
+        """What a token's contract says of its decimals; None: nothing. It is never believed, only compared."""
+        return await self._reads(self._pool.first).token_decimals(contract)
+
     async def pending_nonce(self, sender: str) -> int:
         """The highest that a provider counts: each knows its own mempool only."""
         counts: list[int] = []

@@ -16,6 +16,7 @@ from paynode.domain.chain import BlockRef, Pair, Row, RowKind, RowSource
 
 TRANSFER_TOPIC = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"
 BALANCE_OF = "0x70a08231"
+DECIMALS = "0x313ce567"
 TRANSFER = "0xa9059cbb"
 
 

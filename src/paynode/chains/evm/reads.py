@@ -5,12 +5,13 @@ the receipt of that transaction), or it is no answer. Nothing here decides
 anything about money.
 """
 
+import re
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import trio
 
-from paynode.chains.evm.codec import call_balance_of, log_filter
+from paynode.chains.evm.codec import DECIMALS, call_balance_of, log_filter
 from paynode.chains.evm.log_range import LogRange
 from paynode.chains.evm.look import Header, Look, Looker
 from paynode.chains.evm.traces import FlatTrace, InnerTransfer, NestedTrace, TraceMethod, of_flat, of_nested
@@ -22,6 +23,7 @@ from paynode.domain.chain import BlockRef
 TOPICS_MAX = 1000  # geth, bor and bsc cap a topic list
 CHAIN_MEMORY_BLOCKS = 8_191  # EIP-2935
 RECENT_STATE_BLOCKS = 64  # every full node has the state of the newest 128 blocks
+ONE_WORD = re.compile(r"0x[0-9a-fA-F]{64}")
 
 
 class Pruned(Exception):
@@ -173,6 +175,14 @@ class Reads:
         )
         self._check(len(answer) >= 66 and answer.startswith("0x"), "eth_call")
         return int(answer[:66], 16)
+
+    async def token_decimals(self, contract: str) -> int | None:
+        """What the contract says; None: nothing that can be read. ERC-20 does not ask for it."""
+        try:
+            answer: str = await self.provider.call("eth_call", [{"to": contract, "data": DECIMALS}, "latest"], str)
+        except RpcError:
+            return None
+        return int(answer, 16) if ONE_WORD.fullmatch(answer) else None
 
     async def newest_logs(
         self, contracts: Sequence[str], addresses: Sequence[str], low: int, high: int
