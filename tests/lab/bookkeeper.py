@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from paynode.domain.chain import (
     INFERRED,
@@ -40,6 +41,7 @@ class Bookkeeper:
     hold: str | None = None
     claims: list[Claim] = field(default_factory=list)  # looked into at every tick until they are answered for good
     answers: dict[Claim, ClaimAnswer] = field(default_factory=dict)
+    unseen: dict[str, datetime] = field(default_factory=dict)
     touched: set[str] = field(default_factory=set)
     treasuries: set[str] = field(default_factory=set)
 
@@ -66,6 +68,7 @@ class Bookkeeper:
             own_nonces=dict(self.own_nonces),
             horizon=self.horizon,
             claims=tuple(self.claims),
+            unseen=dict(self.unseen),
             touched=frozenset(self.touched),
             treasuries=frozenset(self.treasuries),
             wide=frozenset(each.number for each in self.checkpoints),

@@ -1,13 +1,15 @@
 """Looking again: money after the watch, on another network, in another coin; and transactions that somebody claims."""
 
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 from typing import Any
 
 import pytest
-from tests.lab.simnode import SimNode
+from tests.lab.simnode import ETHER, SimNode
 
 from paynode.chains.sim import keys
+from paynode.domain.chain import Observation, Row, RowKind, RowSource
 from paynode.domain.errors import Conflict, Invalid, NotFound, TooOften
 from paynode.domain.rescue import ALLOWANCES, ASK_FOR, Asker
 from paynode.operations import rescue
@@ -17,6 +19,7 @@ from paynode.operations.pace import HEARTBEAT_SECONDS, pause_seconds
 from paynode.operations.views import moment
 from paynode.store import rescues
 from paynode.store.database import Tx
+from paynode.store.times import to_ms
 
 DOLLAR = 10**6
 NOWHERE = "0x" + "ab" * 32
@@ -76,6 +79,39 @@ async def test_a_checked_address_is_watched_again_for_as_long_as_was_said(node: 
     node.clock.advance(timedelta(days=2))
     await node.mine(6)
     assert node.rows("select is_closed from watches where invoice_id is not null") == [(1,), (1,)]
+
+
+def unseen(node: SimNode, invoice_id: str) -> list[tuple[Any, ...]]:
+    sql = "select network, unseen_since from watches where invoice_id = ? and unseen_since is not null"
+    return node.rows(sql, (invoice_id,))
+
+
+async def test_a_watch_opened_again_knows_since_when_nobody_looked_until_somebody_has(node: SimNode) -> None:
+    invoice_id = await forgotten(node)
+    monitor_until = to_ms(node.invoice(invoice_id).record.monitor_until)
+    for _ in range(2):
+        check(node, invoice_id)
+        assert unseen(node, invoice_id) == [("alpha", monitor_until), ("beta", monitor_until)]
+        books = node.database.read(load_books, node.catalogue, "alpha")
+        assert books.unseen == {node.address(invoice_id): node.invoice(invoice_id).record.monitor_until}
+    await node.mine(1, "alpha")
+    assert unseen(node, invoice_id) == [("beta", monitor_until)]
+    node.run("delete from watches where network = 'alpha' and invoice_id = ?", (invoice_id,))
+    check(node, invoice_id)
+    issued_at = to_ms(node.invoice(invoice_id).addresses["sim"].issued_at)
+    assert unseen(node, invoice_id) == [("alpha", issued_at), ("beta", monitor_until)]
+
+
+async def test_coins_of_which_nothing_tells_when_they_came_are_judged_as_early_as_they_can_be(node: SimNode) -> None:
+    invoice_id = node.create("10", methods=["alpha_sim"], expires_in=timedelta(hours=1))
+    node.clock.advance(timedelta(hours=2))
+    block = replace(node.worlds["alpha"].mine(), at=node.clock())
+    row = Row(RowKind.IN, RowSource.UNPLACED, node.address(invoice_id), "alpha_sim", ETHER // 200, block)
+    books = node.database.read(load_books, node.catalogue, "alpha")
+    seen = Observation(block, block, rows=(row,))
+    node.database.write(apply_observation, node.catalogue, "alpha", books, seen, node.clock())
+    (deposit,) = node.deposits(invoice_id)
+    assert (deposit.is_late, deposit.seen_at) == (False, node.invoice(invoice_id).record.created_at)
 
 
 async def test_a_check_is_over_with_the_tick_that_served_it_and_not_before(node: SimNode) -> None:

@@ -175,6 +175,7 @@ class Books:
     )  # by sender: how many of its transactions we hold final receipts of
     horizon: int = 64  # how deep a reorganisation we follow; below it the network stops
     claims: Sequence[Claim] = ()  # to look into now
+    unseen: Mapping[str, datetime] = field(default_factory=dict)  # by address not looked at since then until now
     touched: frozenset[str] = frozenset()  # addresses whose logs are read down to their floor though the balance fits
     is_wide: bool = True
     wide: frozenset[int] = frozenset()  # the heights of the checkpoints at which every open watch was looked at

@@ -73,6 +73,7 @@ def watch_again(tx: Tx, catalogue: Catalogue, loaded: LoadedInvoice, until: date
                 depth=_depth_needed(loaded.methods, network),
                 floor=0 if lowest is None else lowest.number,
                 watch_until=until,
+                unseen_since=issued.issued_at,
             )
             watches.reopen(tx, record)
             watched.append(watches.watch(tx, network.name, issued.address) or record)

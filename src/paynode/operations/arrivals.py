@@ -6,7 +6,7 @@ from datetime import datetime
 from fractions import Fraction
 
 from paynode.domain import deposit as machine
-from paynode.domain.chain import Pair, confirmations, time_judged
+from paynode.domain.chain import Pair, RowSource, confirmations, time_judged
 from paynode.domain.deposit import Stage
 from paynode.domain.errors import RateUnavailable
 from paynode.domain.events import EventType
@@ -43,7 +43,7 @@ def arrived(tx: Tx, catalogue: Catalogue, row: RowRecord, touched: Touched, now:
     holder = loading.load(tx, watch.invoice_id)
     replaced = _replaced(tx, row)
     loaded = _attributed(tx, holder, row, replaced)
-    seen_at = time_judged(row.as_row())
+    seen_at = _seen_at(row, holder)
     if replaced is not None:
         seen_at = min(seen_at, replaced.seen_at)
     is_in_time = loaded is None or not is_late(loaded, seen_at)
@@ -82,6 +82,12 @@ def arrived(tx: Tx, catalogue: Catalogue, row: RowRecord, touched: Touched, now:
     if not is_in_time:
         tell_deposit(tx, catalogue, EventType.DEPOSIT_LATE, placed, loaded, now)
     touched.add(loaded.record.id, EventType.INVOICE_DEPOSIT_DETECTED)
+
+
+def _seen_at(row: RowRecord, holder: LoadedInvoice) -> datetime:
+    """The moment that judges a transfer; where nothing tells since when it may be there, since its invoice is."""
+    is_open_below = row.source is RowSource.UNPLACED and row.earliest_at is None
+    return min(holder.record.created_at, row.block_at) if is_open_below else time_judged(row.as_row())
 
 
 def _attributed(tx: Tx, holder: LoadedInvoice, row: RowRecord, replaced: DepositRecord | None) -> LoadedInvoice | None:

@@ -60,6 +60,7 @@ def load_books(tx: Tx, catalogue: Catalogue, network: str, *, is_wide: bool = Tr
         treasuries=sweeps.treasury_addresses(tx, network),
         touched=rescues.deep_checks(tx, network),
         claims=rescues.due_claims(tx, network),
+        unseen={record.address: record.unseen for record in open_watches if record.unseen is not None},
     )
 
 
@@ -106,6 +107,8 @@ def apply_observation(
     )
     if observation.checkpoint is not None and observation.checkpoint != books.cursor:
         chain.add_checkpoint(tx, network, observation.checkpoint, is_wide=books.is_wide)
+        disputed = {pair.address for pair in observation.disputes}
+        watches.seen(tx, network, [address for address in books.unseen if address not in disputed])
     age(tx, catalogue, network, observation.head.number, touched, now)
     for record in past_deadline_on_chain(tx, catalogue, network):
         invoices.save(tx, replace(record, is_deadline_passed=True))

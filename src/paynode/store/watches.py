@@ -23,6 +23,12 @@ class WatchRecord:
     watch_until: datetime | None
     is_closed: bool = False  # its time is over and its logs were read once more: it is not looked at any longer
     coded_at: datetime | None = None  # when code was first seen there
+    unseen_since: datetime | None = None  # watched again, and not looked at since then: what came has no later bound
+
+    @property
+    def unseen(self) -> datetime | None:
+        """Since when the address was surely not looked at; None: it is."""
+        return self.watch_until if self.is_closed and self.unseen_since is None else self.unseen_since
 
 
 WATCH = Columns(WatchRecord)
@@ -38,8 +44,17 @@ def reopen(tx: Tx, record: WatchRecord) -> None:
     """Watch an address again at least until then, or from now on if it never was on that network."""
     tx.run(
         f"{WATCH.insert('watches')} on conflict do update "
-        "set watch_until = max(watch_until, excluded.watch_until), is_closed = 0",
+        "set unseen_since = iif(is_closed, coalesce(unseen_since, watch_until), unseen_since), "
+        "watch_until = max(watch_until, excluded.watch_until), is_closed = 0",
         WATCH.encode(record),
+    )
+
+
+def seen(tx: Tx, name: str, addresses: Iterable[str]) -> None:
+    """These addresses were looked at, and their balances are explained."""
+    tx.run_many(
+        "update watches set unseen_since = null where network = ? and address = ?",
+        [(name, address) for address in addresses],
     )
 
 

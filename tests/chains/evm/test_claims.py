@@ -152,6 +152,26 @@ async def test_a_claim_splits_a_sum_without_transactions_and_the_rest_stays_as_o
         assert s.keeper.confirmed_units(a, NATIVE) == 18
 
 
+async def test_what_came_while_an_address_was_not_watched_is_as_old_as_the_last_look_at_it() -> None:
+    async with scene(providers=1) as s:
+        await s.tick()
+        last_look = s.keeper.checkpoints[0]
+        (a,) = await s.shop()
+        watch = s.keeper.watches.pop()
+        paid = await s.lab.send_native(a, 7)
+        for _ in range(2):
+            await s.lab.mine(200)
+            await s.tick()
+        s.liars[0].twist = pruned_below(int((await s.lab.block())["number"], 16) - 127)
+        s.keeper.watches.append(watch)
+        s.keeper.unseen[a] = last_look.at
+        await s.tick()
+        (row,) = s.rows(a, NATIVE)
+        assert (row.source, row.earliest_at) == (RowSource.UNPLACED, last_look.at)
+        await s.settle()
+        assert await claim(s, a, paid["transactionHash"]) is ClaimAnswer.INCLUDED
+
+
 async def test_a_confirmed_sum_without_transactions_is_never_added_to() -> None:
     async with scene(providers=1) as s:
         a, (first, second) = await unplaced(s, 7, 11)

@@ -74,12 +74,18 @@ def agreed_checkpoint(
 ) -> BlockRef | None:
     """The newest canonical checkpoint at which, as far as the books know, `pair` equalled its proven rows.
 
-    Only at the wide ones has it surely been looked at (`is_sure`); the others are where a search may well begin.
+    Only at the wide ones has it surely been looked at (`is_sure`), unless its watch was over; the others are where a
+    search may well begin.
     """
     limit = min([canonical_below, *(row.block.number - 1 for row in replaceable)])
     if (dispute := books.disputes.get(pair)) is not None:
         limit = min(limit, dispute.since.number - 1)
-    agreed = (each for each in books.checkpoints if each.number <= limit and (not is_sure or each.number in books.wide))
+    unseen = books.unseen.get(pair.address)
+
+    def was_looked_at(checkpoint: BlockRef) -> bool:
+        return checkpoint.number in books.wide and (unseen is None or checkpoint.at <= unseen)
+
+    agreed = (each for each in books.checkpoints if each.number <= limit and (not is_sure or was_looked_at(each)))
     return next(agreed, None)
 
 
