@@ -47,6 +47,20 @@ async def test_a_claim_is_accepted_and_shows_what_came_of_it(world: World, api: 
     assert listed.json["data"] == [reply.json]
 
 
+async def test_claims_are_listed_page_by_page(world: World, api: Api) -> None:
+    invoice_id = await made(api)
+    hashes = [f"0x{number:064x}" for number in range(3)]
+    for tx_hash in hashes:
+        world.clock.advance(timedelta(seconds=1))
+        await api.post(f"/v1/invoices/{invoice_id}/claim", {"tx_hash": tx_hash})
+    newest = (await api.get(f"/v1/invoices/{invoice_id}/claims", limit="2")).json
+    assert [claim["tx_hash"] for claim in newest["data"]] == [hashes[2], hashes[1]]
+    assert newest["has_more"]
+    path = f"/checkout/{invoice_id}/claims"
+    oldest = (await Api(world.app, None).get(path, starting_after=newest["next_cursor"])).json
+    assert [claim["tx_hash"] for claim in oldest["data"]] == [hashes[0]]
+
+
 @pytest.mark.parametrize("asker", Asker)
 async def test_asking_too_often_tells_how_long_to_wait(world: World, api: Api, asker: Asker) -> None:
     invoice_id = await made(api)

@@ -19,6 +19,7 @@ from paynode.operations.pace import HEARTBEAT_SECONDS, pause_seconds
 from paynode.operations.views import moment
 from paynode.store import rescues
 from paynode.store.database import Tx
+from paynode.store.pages import Page
 from paynode.store.times import to_ms
 
 DOLLAR = 10**6
@@ -39,7 +40,8 @@ def claim(node: SimNode, invoice_id: str, tx_hash: str, asker: Asker = Asker.MER
 
 def claims(node: SimNode, invoice_id: str) -> list[Any]:
     def shown(tx: Tx) -> list[Any]:
-        return [rescue.claim_view(tx, record) for record in rescues.claims_of(tx, invoice_id)]
+        found, _ = rescues.claims_of(tx, invoice_id, Page(limit=100))
+        return [rescue.claim_view(tx, record) for record in found]
 
     return node.database.read(shown)
 

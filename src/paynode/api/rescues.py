@@ -3,7 +3,6 @@
 The merchant and the payer ask alike; the payer, whom nobody knows, less often and for less.
 """
 
-from collections.abc import Sequence
 from typing import Annotated, Any
 
 from msgspec import Meta
@@ -40,7 +39,7 @@ def claim(call: Call[ClaimForm], tx: Tx) -> Answer:
 
 @routes.get("/v1/invoices/<invoice_id>/claims", scope="invoices:read")
 def claims(call: Call[Nothing], tx: Tx) -> Answer:
-    return list_answer(_claims(call, tx))
+    return _claims(call, tx)
 
 
 @routes.post("/checkout/<invoice_id>/check", Nothing)
@@ -55,7 +54,7 @@ def claim_as_payer(call: Call[ClaimForm], tx: Tx) -> Answer:
 
 @routes.get("/checkout/<invoice_id>/claims")
 def claims_as_payer(call: Call[Nothing], tx: Tx) -> Answer:
-    return list_answer(_claims(call, tx))
+    return _claims(call, tx)
 
 
 def _checked(call: Call[Any], tx: Tx, asker: Asker) -> View:
@@ -76,6 +75,8 @@ def _claimed(call: Call[ClaimForm], tx: Tx, asker: Asker) -> View:
     )
 
 
-def _claims(call: Call[Nothing], tx: Tx) -> Sequence[View]:
+def _claims(call: Call[Nothing], tx: Tx) -> Answer:
     loaded = loading.load(tx, call.path["invoice_id"], call.store_id)
-    return [rescue.claim_view(tx, record) for record in rescues.claims_of(tx, loaded.record.id)]
+    page = call.query.page("clm")
+    found, has_more = rescues.claims_of(tx, loaded.record.id, page)
+    return list_answer((rescue.claim_view(tx, record) for record in found), page, has_more=has_more)
