@@ -138,6 +138,29 @@ def pause(node: SimNode) -> float:
     return node.database.read(pause_seconds, node.catalogue, "alpha", node.clock(), is_watched=False)
 
 
+@pytest.mark.parametrize("asker", Asker)
+async def test_only_the_merchants_check_reads_logs_where_the_balance_is_right(node: SimNode, asker: Asker) -> None:
+    """Logs may cost tens of calls, so nobody with a mere link may have them read."""
+    invoice_id = node.create("10")
+    check(node, invoice_id, asker)
+    books = node.database.read(load_books, node.catalogue, "alpha")
+    address = node.address(invoice_id)
+    assert address in {watch.address for watch in books.watches}
+    assert books.touched == (frozenset({address}) if asker is Asker.MERCHANT else frozenset())
+    await node.look("alpha")
+    assert node.rows("select network from checks") == [("beta",)]
+
+
+async def test_a_deep_check_that_comes_during_a_tick_is_left_for_the_next(node: SimNode) -> None:
+    invoice_id = node.create("10")
+    check(node, invoice_id, Asker.PAYER)
+    books = node.database.read(load_books, node.catalogue, "alpha")
+    observation = await node.chains["alpha"].observe(books)
+    check(node, invoice_id, Asker.MERCHANT)
+    node.database.write(apply_observation, node.catalogue, "alpha", books, observation, node.clock())
+    assert node.database.read(load_books, node.catalogue, "alpha").touched == {node.address(invoice_id)}
+
+
 async def test_a_check_is_served_soon(node: SimNode) -> None:
     invoice_id = await forgotten(node)
     check(node, invoice_id, Asker.PAYER)

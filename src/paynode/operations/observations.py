@@ -92,7 +92,7 @@ def apply_observation(
     watches.set_floors(tx, network, observation.floors)
     watches.close(tx, network, observation.ended)
     watches.replace_disputes(tx, network, observation.disputes.values())
-    rescues.looked(tx, network, [watch.address for watch in books.watches], books.touched)
+    rescues.looked(tx, network, {watch.address for watch in books.watches}, books.touched)
     rescue.answered(tx, network, observation.claims, now)
     chain.save_network(
         tx,

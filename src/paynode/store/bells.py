@@ -6,7 +6,7 @@ INVOICES = "invoices"  # one was made or changed
 DELIVERIES = "deliveries"  # one is due
 OUTGOING = "outgoing"  # something is to be signed or sent
 RATES = "rates"  # a price in a new currency was asked for
-WATCHES = "watches"  # an address was issued: look soon
+WATCHES = "watches"  # an address was issued, or somebody asks: look soon
 
 
 class Bells:

@@ -53,12 +53,11 @@ def deep_checks(tx: Tx, name: str) -> frozenset[str]:
     return frozenset(address for (address,) in found)
 
 
-def looked(tx: Tx, name: str, addresses: Iterable[str], deep: Collection[str]) -> None:
+def looked(tx: Tx, name: str, addresses: Collection[str], deep: Collection[str]) -> None:
     """A tick has looked at these addresses, and read the logs of those in `deep`: what was asked of them is done."""
-    tx.run_many(
-        "delete from checks where network = ? and address = ? and is_deep <= ?",
-        [(name, address, address in deep) for address in addresses],
-    )
+    asked = tx.rows("select address, is_deep from checks where network = ?", (name,))
+    done = [address for address, is_deep in asked if address in (deep if is_deep else addresses)]
+    tx.run_many("delete from checks where network = ? and address = ?", [(name, address) for address in done])
 
 
 def next_look_at(tx: Tx, name: str) -> datetime | None:
