@@ -32,7 +32,11 @@ class Simulation(Protocol):
         ...
 
     async def reorg(self, depth: int) -> None:
-        """Replace the newest blocks of every simulated network by empty ones."""
+        """Replace the newest blocks of every simulated network by empty ones.
+
+        Raises:
+            ValueError: a chain is not that long; a sentence for people.
+        """
         ...
 
     async def outage(self, on: bool) -> None:

@@ -65,7 +65,10 @@ async def mine(call: Call[MineForm]) -> Answer:
 
 @routes.act("/v1/test/reorg", ReorgForm, scope="invoices:write")
 async def reorg(call: Call[ReorgForm]) -> Answer:
-    await _simulation(call).reorg(call.form.depth)
+    try:
+        await _simulation(call).reorg(call.form.depth)
+    except ValueError as problem:
+        raise Invalid.field("/depth", "out_of_range", str(problem)) from problem
     return answer({"object": "reorg", "depth": call.form.depth})
 
 

@@ -6,6 +6,7 @@ through its whole life and checks each step; without it, the node stays up to be
 
 import json
 import os
+import signal
 import socket
 import sys
 import tempfile
@@ -26,7 +27,7 @@ from paynode.cli.branches import branches
 from paynode.cli.demo_shop import DemoShop
 from paynode.config import load_config
 from paynode.daemon import serve, utc_now
-from paynode.domain.scopes import STORE_SCOPES
+from paynode.domain.scopes import NODE_SCOPES, STORE_SCOPES
 from paynode.operations import catalogue as catalogues
 from paynode.operations import startup
 from paynode.operations.api_keys import create_key
@@ -35,6 +36,9 @@ from paynode.store import database as databases
 
 STEP_SECONDS_MAX = 15.0
 POLL_SECONDS = 0.05
+SWEEP_EVERY = "1s"  # nobody watches a demo for an hour
+REORG_BLOCKS = 60  # a minute; less than the reorg_horizon
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 Json = dict[str, Any]
 
@@ -74,26 +78,45 @@ def demo(auto: bool, port: int) -> None:
     """Show a whole payment on a simulated chain: no network, no keys, no configuration."""
     logs.configure({logs.VARIABLE: "warning", **os.environ})
     try:
-        trio.run(_demo, auto, port)
+        is_over = trio.run(_demo, auto, port)
     except* DemoFailed as failures:
         for failure in failures.exceptions:
             click.echo(f"The demo failed: {failure}", err=True)
         sys.exit(1)
-    except* KeyboardInterrupt:
+    if not is_over:
         click.echo("\nStopped. Nothing of it is left.")
+        sys.exit(1 if auto else 0)
 
 
-async def _demo(auto: bool, port: int) -> None:
-    with tempfile.TemporaryDirectory(prefix="paynode-demo-", ignore_cleanup_errors=True) as folder:
-        started = trio.current_time()
-        async with _running(Path(folder), port) as running:
-            _say(started, "node up", f"{running.url}, data in {folder}")
-            invoice = await _sample_invoice(running)
-            if auto:
-                await _walk(running, invoice, started)
-            else:
-                _explain(running, invoice)
-                await running.shop.show_for_ever()
+async def _demo(auto: bool, port: int) -> bool:
+    """Whether it came to its end; False if somebody ended it."""
+    with (
+        trio.open_signal_receiver(*SIGNALS) as signals,
+        tempfile.TemporaryDirectory(prefix="paynode-demo-", ignore_cleanup_errors=True) as folder,
+    ):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_cancel_when_told, signals, nursery.cancel_scope)
+            await _show(Path(folder), auto, port)
+            nursery.cancel_scope.cancel()
+            return True
+        return False
+
+
+async def _cancel_when_told(signals: AsyncIterator[int], scope: trio.CancelScope) -> None:
+    async for _ in signals:
+        scope.cancel()
+
+
+async def _show(folder: Path, auto: bool, port: int) -> None:
+    started = trio.current_time()
+    async with _running(folder, port) as running:
+        _say(started, "node up", f"{running.url}, data in {folder}")
+        invoice = await _sample_invoice(running)
+        if auto:
+            await _walk(running, invoice, started)
+        else:
+            await _explain(running, invoice)
+            await running.shop.show_for_ever()
 
 
 async def _sample_invoice(running: Demo) -> Json:
@@ -182,29 +205,36 @@ def _say(since: float, step: str, detail: str) -> None:
     click.echo(f"{(trio.current_time() - since) * 1000:8.0f} ms  {step:30} {detail}")
 
 
-def _explain(running: Demo, invoice: Json) -> None:
-    key, url, invoice_id = running.key, running.url, invoice["id"]
+async def _explain(running: Demo, invoice: Json) -> None:
+    await running.post("/v1/test/mine", {"blocks": REORG_BLOCKS})  # so that as many can be taken back
     click.echo(f"""
-API key        {key}
-Invoice        {invoice_id}: {invoice["amount"]} {invoice["currency"]}
+API key        {running.key}
+Invoice        {invoice["id"]}: {invoice["amount"]} {invoice["currency"]}
 Public view    {invoice["checkout_url"]}
 
 Try, in another terminal:
 
+  URL={running.url} INVOICE={invoice["id"]}
+  KEY={running.key}
+
   # pay it as a customer would
-  curl -X POST {url}/v1/test/invoices/{invoice_id}/pay -H 'Authorization: Bearer {key}' \\
+  curl -X POST $URL/v1/test/invoices/$INVOICE/pay -H "Authorization: Bearer $KEY" \\
        -H 'Content-Type: application/json' -d '{{}}'
 
   # look at it
-  curl {url}/v1/invoices/{invoice_id} -H 'Authorization: Bearer {key}'
+  curl $URL/v1/invoices/$INVOICE -H "Authorization: Bearer $KEY"
 
   # make another one
-  curl -X POST {url}/v1/invoices -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' \\
+  curl -X POST $URL/v1/invoices -H "Authorization: Bearer $KEY" -H 'Content-Type: application/json' \\
        -d '{{"amount": "12.50", "currency": "USD", "methods": ["sim_usdt"], "provision": true}}'
 
-  # take the newest blocks back
-  curl -X POST {url}/v1/test/reorg -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' \\
-       -d '{{"depth": 2}}'
+  # have the chain take back the last minute: what was paid in it is reversed, and outflows pause
+  curl -X POST $URL/v1/test/reorg -H "Authorization: Bearer $KEY" -H 'Content-Type: application/json' \\
+       -d '{{"depth": {REORG_BLOCKS}}}'
+
+  # see why they are paused, and let them go on
+  curl $URL/v1/node -H "Authorization: Bearer $KEY"
+  curl -X POST $URL/v1/outflows/resume -H "Authorization: Bearer $KEY"
 
 Webhooks as the shop receives them (Ctrl-C ends the demo):
 """)
@@ -218,13 +248,14 @@ async def _running(folder: Path, port: int) -> AsyncIterator[Demo]:
     path.write_text(
         f'[node]\nmode = "sim"\ndata_dir = "{folder}"\nlisten = ["{listen}"]\n\n[stores.main]\nname = "Demo shop"\n\n'
         f'[rates]\nstatic = {{ "usdt/USD" = "1", "sim/USD" = "2000" }}\n\n[webhooks]\nallow = ["{shop_listen}"]\n'
+        f'\n[networks.sim]\nfamily = "sim"\nsweep = {{ every = "{SWEEP_EVERY}" }}\n'
     )
     config = load_config(path, environ={})
     databases.create(config.node.database)
     database = databases.open(config.node.database)
     catalogue = database.write(startup.sync, config, branches(config), utc_now())
-    store_id = next(iter(catalogue.store_keys))
-    _, key = database.write(create_key, catalogue, store_id=store_id, name="demo", scopes=STORE_SCOPES, now=utc_now())
+    scopes = STORE_SCOPES | NODE_SCOPES
+    _, key = database.write(create_key, catalogue, store_id=None, name="demo", scopes=scopes, now=utc_now())
     database.close()
     shop = DemoShop(f"http://{shop_listen}/webhooks")
     stop = trio.Event()
