@@ -202,6 +202,39 @@ async def until_quiet(shop: Node, frozen: dict[str, Any] | None = None) -> None:
     await shop.until(is_quiet, "all that can be is swept")
 
 
+async def test_a_seed_that_was_used_before_serves_in_a_fresh_data_dir(tmp_path: Path) -> None:
+    """Its gas account has coins and a past, and so has the first address it gives out again."""
+    first, fresh = tmp_path / "first", tmp_path / "fresh"
+    tokens = ("eth_usdt", "eth_eth")
+    async with going_chain() as (lab, usdt, receiver):
+        for folder in (first, fresh):
+            folder.mkdir()
+            async with node(folder, lab, receiver, {"usdt": (usdt, 6)}) as shop:
+                invoices = [await shop.invoice("20", method) for method in tokens]
+                assert address(invoices[0]) == Seed(Secret(MNEMONIC)).address(deposit_path(0, 0))
+                await lab.transfer(usdt, address(invoices[0]), 20 * USDT)
+                await lab.send_native(address(invoices[1]), COIN // 100)
+                for invoice in invoices:
+                    await shop.until_invoice(invoice, status="paid", payment_state="exact", sweep_state="swept")
+                await until_quiet(shop)
+                assert (await shop.get("/v1/node", key=await node_key(shop)))["outflows"]["paused"] is False
+                assert_audited(shop)
+                coins = await units_on_chain(lab, None, gas_address())
+                left = await units_on_chain(lab, None, address(invoices[0]))
+                assert int((await booked(shop, "eth_eth"))["gas_units"]) == coins + left
+        assert await units_on_chain(lab, usdt, TREASURY) == 40 * USDT
+
+
+async def node_key(shop: Node) -> str:
+    return shop.paynode("keys", "create", "--node").split()[-1]
+
+
+async def booked(shop: Node, method: str) -> dict[str, Any]:
+    """What the ledger says lies where, in one coin."""
+    (found,) = [each for each in (await shop.get("/v1/balances"))["data"] if each["method"] == method]
+    return dict(found)
+
+
 async def test_a_minimum_holds_back_until_more_came_and_a_swept_address_is_swept_again(tmp_path: Path) -> None:
     async with going_chain() as (lab, usdt, receiver):
         sweep = 'every = "1s", min_value = "20 USD"'

@@ -36,6 +36,7 @@ class Bookkeeper:
     own: list[OwnTx] = field(default_factory=list)
     own_addresses: set[str] = field(default_factory=set)
     own_nonces: dict[str, int] = field(default_factory=dict)
+    unopened: set[str] = field(default_factory=set)
     receipts: dict[str, Receipt] = field(default_factory=dict)
     reversed_ids: list[int] = field(default_factory=list)  # rows that went void after they were confirmed
     hold: str | None = None
@@ -66,6 +67,7 @@ class Bookkeeper:
             own=tuple(self.own),
             own_addresses=frozenset(self.own_addresses),
             own_nonces=dict(self.own_nonces),
+            unopened=frozenset(self.unopened),
             horizon=self.horizon,
             claims=tuple(self.claims),
             unseen=dict(self.unseen),
@@ -106,6 +108,8 @@ class Bookkeeper:
         for pair, floor in seen.floors.items():
             self.floors[pair] = floor
         self.disputes = dict(seen.disputes)
+        self.own_nonces |= seen.openings
+        self.unopened -= seen.openings.keys()
         self.receipts |= {receipt.id: receipt for receipt in seen.receipts}
         for own in [own for own in self.own if own.id in seen.final_receipts]:
             self.own.remove(own)

@@ -36,7 +36,7 @@ class Pair(NamedTuple):
 class RowKind(StrEnum):
     IN = "in"
     OUT = "out"
-    ADJUSTMENT = "adjustment"  # signed: what a token did to a balance without a transfer
+    ADJUSTMENT = "adjustment"  # signed: what went without a transfer (negative), or lay there before (an opening)
 
 
 class RowSource(StrEnum):
@@ -180,6 +180,7 @@ class Books:
     is_wide: bool = True
     wide: frozenset[int] = frozenset()  # the heights of the checkpoints at which every open watch was looked at
     treasuries: frozenset[str] = frozenset()  # where sweeps go: a stranger's call may send our money there
+    unopened: frozenset[str] = frozenset()  # gas accounts never looked at: what is there is where their books begin
 
     @property
     def cursor(self) -> BlockRef | None:
@@ -212,6 +213,7 @@ class Observation:
     final_receipts: frozenset[str] = frozenset()  # OwnTx ids whose receipt is at depth and checked
     claims: Mapping[Claim, ClaimAnswer] = field(default_factory=dict)  # the answer to each
     coded: frozenset[str] = frozenset()  # watched addresses that have code, and so obey others than us
+    openings: Mapping[str, int] = field(default_factory=dict)  # address -> how often it had sent before its books began
     hold: str | None = (
         None  # the view is doubtful: nothing may expire, be paid or be sent on it; the reason, for people
     )

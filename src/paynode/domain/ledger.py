@@ -67,6 +67,11 @@ def owner_funded(method: str, units: int) -> Posting:
     return _move(method, units, Account.OWNER, Account.GAS)
 
 
+def opened(account: Account, method: str, units: int) -> Posting:
+    """`units` lay on an address of ours before its books began: whoever holds the seed put them there."""
+    return _move(method, units, Account.OWNER, account)
+
+
 def owner_funding_reversed(method: str, units: int) -> Posting:
     """The chain took such a transfer back."""
     return _move(method, units, Account.GAS, Account.OWNER)

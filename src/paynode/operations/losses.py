@@ -39,7 +39,7 @@ def is_loss(tx: Tx, row: RowRecord) -> bool:
     """Whether a row took money away that no transaction of ours sent."""
     match row.kind:
         case RowKind.ADJUSTMENT:
-            return True
+            return row.as_row().effect < 0
         case RowKind.OUT:
             return outgoing.by_tx_hash(tx, row.tx_hash) is None
         case RowKind.IN:

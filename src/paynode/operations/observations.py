@@ -9,11 +9,12 @@ from datetime import datetime
 
 from paynode.domain import ledger as postings
 from paynode.domain.chain import Books, Observation, OwnTx, RowKind
-from paynode.operations import losses, receipts, rescue
+from paynode.operations import losses, opening, receipts, rescue
 from paynode.operations.arrivals import Touched, age, arrived, became_final, left
 from paynode.operations.catalogue import Catalogue
 from paynode.operations.expiry import past_deadline_on_chain
 from paynode.operations.judging import judge_again
+from paynode.operations.opening import is_opening
 from paynode.operations.outflows import pause
 from paynode.store import bells, chain, chain_rows, invoices, ledger, outgoing, rescues, stores, sweeps, watches
 from paynode.store.chain_rows import RowRecord
@@ -41,7 +42,8 @@ def load_books(tx: Tx, catalogue: Catalogue, network: str, *, is_wide: bool = Tr
         for record in under_way
         if record.nonce is not None
     ]
-    own_addresses = frozenset(stores.gas_addresses(tx, catalogue.family(network))) | frozenset(addresses)
+    gas_addresses = stores.gas_addresses(tx, catalogue.family(network))
+    own_addresses = frozenset(gas_addresses) | frozenset(addresses)
     return Books(
         checkpoints=checkpoints,
         watches=[
@@ -58,6 +60,7 @@ def load_books(tx: Tx, catalogue: Catalogue, network: str, *, is_wide: bool = Tr
         is_wide=is_wide,
         wide=chain.wide_numbers(tx, network),
         treasuries=sweeps.treasury_addresses(tx, network),
+        unopened=opening.unopened(tx, network, gas_addresses),
         touched=rescues.deep_checks(tx, network),
         claims=rescues.due_claims(tx, network),
         unseen={record.address: record.unseen for record in open_watches if record.unseen is not None},
@@ -87,6 +90,7 @@ def apply_observation(
     for row_id, credit in observation.confirmed.items() if observation.hold is None else ():
         if chain_rows.confirm_row(tx, row_id, credit, now):
             _confirm(tx, catalogue, chain_rows.row(tx, row_id), touched, now)
+    opening.record(tx, network, observation)
     receipts.apply(tx, catalogue, network, books, observation, touched, now)
     losses.exposed(tx, catalogue, network, observation.coded, now)
     watches.set_floors(tx, network, observation.floors)
@@ -122,7 +126,9 @@ def apply_observation(
 def _void(tx: Tx, catalogue: Catalogue, row: RowRecord, touched: Touched, now: datetime) -> None:
     if not chain_rows.void_row(tx, row.id, now):
         return
-    if losses.is_loss(tx, row):
+    if is_opening(row):
+        opening.undone(tx, row, now)
+    elif losses.is_loss(tx, row):
         losses.found_again(tx, catalogue, row, touched, now)
     elif row.kind is RowKind.OUT:
         receipts.reopen(tx, catalogue, row, touched, now)
@@ -140,7 +146,9 @@ def _void(tx: Tx, catalogue: Catalogue, row: RowRecord, touched: Touched, now: d
 
 def _confirm(tx: Tx, catalogue: Catalogue, row: RowRecord, touched: Touched, now: datetime) -> None:
     """Book what a row moved into our addresses, or out without us; what we sent is booked with its receipt."""
-    if losses.is_loss(tx, row):
+    if is_opening(row):
+        opening.became_final(tx, catalogue, row, now)
+    elif losses.is_loss(tx, row):
         losses.became_final(tx, catalogue, row, touched, now)
     if row.kind is not RowKind.IN or row.own:
         return

@@ -171,7 +171,7 @@ def gone_from_pair(tx: Tx, name: str, address: str, method: str) -> list[RowReco
         "and not exists (select 1 from outgoing_versions v where v.tx_hash = r.tx_hash) order by r.block_number, r.id",
         (name, address, method),
     )
-    return [ROW.decode(row) for row in found]
+    return [each for each in map(ROW.decode, found) if each.as_row().effect < 0]
 
 
 def final_units(tx: Tx, name: str, method: str) -> int:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from paynode.domain.outgoing import Purpose, State
+from paynode.store import openings
 from paynode.store.database import Tx
 from paynode.store.records import Columns, Units
 from paynode.store.times import to_ms
@@ -126,13 +127,13 @@ def mark_sent(tx: Tx, outgoing_id: str, version: int, now: datetime) -> None:
 
 
 def next_own_nonce(tx: Tx, network: str, sender: str) -> int | None:
-    """The nonce after the last one we signed for `sender`; None: we never signed for it."""
+    """The nonce after the last one we signed for `sender`, else the one its books begin with; None: neither."""
     row = tx.row(
         "select nonce + 1 from outgoing where network = ? and sender = ? and nonce is not null "
         "order by nonce desc limit 1",
         (network, sender),
     )
-    return None if row is None else int(row[0])
+    return openings.nonces(tx, network, [sender]).get(sender) if row is None else int(row[0])
 
 
 def next_unfinal_nonces(tx: Tx, network: str, senders: Iterable[str]) -> dict[str, int]:

@@ -336,6 +336,10 @@ class FakeReads:
         self._work("nonces")
         return [self._at(header).nonces.get(address, 0) for address in addresses]
 
+    async def nonce_at(self, address: str, height: int) -> int:
+        self._work("nonces")
+        return self._state(height).nonces.get(address, 0)
+
     async def balances(self, asks: Sequence[tuple[str, int]], head: int) -> list[int]:
         self._work("balances")
         if "pruned" in self.lies and min(height for _, height in asks) < head - 5:

@@ -99,9 +99,14 @@ def explain_step(
 
 def doubting_drift(balances: Balances, rows: Sequence[Row]) -> list[Row]:
     """`rows` without the adjustments that settle their pair: those are what a search for evidence tries to replace."""
-    adjusted = {row.pair for row in rows if row.source is RowSource.DRIFT and row.pair in balances}
+    adjusted = {row.pair for row in rows if is_drift(row) and row.pair in balances}
     settled = adjusted - differing(adjusted, balances, rows)
-    return [row for row in rows if row.source is not RowSource.DRIFT or row.pair not in settled]
+    return [row for row in rows if not is_drift(row) or row.pair not in settled]
+
+
+def is_drift(row: Row) -> bool:
+    """Whether `row` settled a fall; what lay there before the books began is no riddle to solve."""
+    return row.source is RowSource.DRIFT and row.effect < 0
 
 
 def cancelled_drift(balances: Balances, stored: Sequence[Row], fresh: Sequence[Row]) -> list[Row]:
@@ -109,7 +114,7 @@ def cancelled_drift(balances: Balances, stored: Sequence[Row], fresh: Sequence[R
     rows = [*stored, *fresh]
     cancelled: list[Row] = []
     for pair in {row.pair for row in fresh}:
-        drift = [row for row in stored if row.pair == pair and row.source is RowSource.DRIFT]
+        drift = [row for row in stored if row.pair == pair and is_drift(row)]
         units = balances[pair]
         if drift and units is not None:
             residual = units - expected_units(rows, pair)

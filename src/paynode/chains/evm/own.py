@@ -12,7 +12,7 @@ from paynode.chains.evm.codec import rows_of_own
 from paynode.chains.evm.reads import Reads
 from paynode.chains.evm.sight import Sight
 from paynode.chains.evm.wire import Tx, TxReceipt
-from paynode.domain.chain import BlockRef, OwnTx, Receipt, Row
+from paynode.domain.chain import BlockRef, OwnTx, Pair, Receipt, Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,3 +55,9 @@ async def in_flight(sight: Sight, addresses: Collection[str], mined: Sequence[Mi
         for address, nonce in zip(asked, nonces, strict=True)
         if nonce > sight.books.own_nonces.get(address, 0) + receipts.count(address)
     }
+
+
+def reasons_in_flight(sight: Sight, pairs: Iterable[Pair], addresses: Collection[str]) -> dict[Pair, str]:
+    """Why those of `pairs` differ whose address is in flight, for people."""
+    reason = "its key has sent a transaction that we have no receipt of"
+    return {pair: reason for pair in pairs if sight.watchlist.is_native(pair) and pair.address in addresses}

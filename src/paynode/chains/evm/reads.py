@@ -137,6 +137,13 @@ class Reads:
             await self._looker.confirm(self.provider, header)
             return counts
 
+    async def nonce_at(self, address: str, height: int) -> int:
+        """Raises `Pruned` if the state of that height is gone."""
+        try:
+            return int(await self._ask("eth_getTransactionCount", [address, hex(height)], Quantity), 16)
+        except RpcError:
+            raise Pruned from None
+
     async def balances(self, asks: Sequence[tuple[str, int]], head: int) -> list[int]:
         """The native balances of (address, height).
 

@@ -25,13 +25,15 @@ from paynode.chains.evm.explain import (
     differing,
     doubting_drift,
     expected_units,
+    is_drift,
     nonce_spent_twice,
     open_disputes,
     unbooked,
 )
 from paynode.chains.evm.fork import Fork, all_heights, find_fork, is_doubtful, lowered_floors, young_heights
 from paynode.chains.evm.natives import Natives, find_natives
-from paynode.chains.evm.own import Mined, find_own, in_flight
+from paynode.chains.evm.opening import find_openings
+from paynode.chains.evm.own import Mined, find_own, in_flight, reasons_in_flight
 from paynode.chains.evm.reads import Reads
 from paynode.chains.evm.sight import Sight
 from paynode.chains.evm.thrift import NativeMemory
@@ -40,7 +42,7 @@ from paynode.chains.evm.treasury import Mark, touched_by_strangers
 from paynode.chains.evm.verify import Verdict, verify
 from paynode.chains.evm.watchlist import Watchlist
 from paynode.chains.jsonrpc import ProviderFailed
-from paynode.domain.chain import Books, Observation, OwnTx, Pair, Row, RowSource, confirmations
+from paynode.domain.chain import Books, Observation, OwnTx, Pair, Row, confirmations
 
 
 class Behind(ProviderFailed):
@@ -58,6 +60,7 @@ class Memory:
     suspected_at: dict[int, int] = field(default_factory=dict)  # by id of a confirmed row that seems gone: the head
     coded: set[str] = field(default_factory=set)  # addresses that had code when last looked at: others may call them
     treasury: dict[Pair, Mark] = field(default_factory=dict)
+    opened: set[str] = field(default_factory=set)  # addresses of which it was asked what they had done before
     closed_at: datetime | None = None  # the head's time when ranges were closed last
 
 
@@ -82,6 +85,8 @@ class Tick:
 
         mined, in_flight_addresses = await self._own(sight, standing)
         rows = unbooked((row for one in mined for row in one.rows(sight)), standing)
+        opened = await find_openings(sight, self.second, in_flight_addresses, self.memory.opened)
+        rows += opened.rows
         claimed = await find_claimed(sight, self.second, [*standing, *rows], in_flight_addresses)
         rows += claimed.rows
         rows += await self._tokens(sight, [*standing, *rows])
@@ -105,11 +110,12 @@ class Tick:
             [*kept, *rows],
             sight.head,
             self.books.disputes,
-            self._reasons(open_pairs, in_flight_addresses),
+            reasons_in_flight(sight, open_pairs, in_flight_addresses),
         )
         verdict = await self._verify(sight, [*kept, *rows], open_pairs, mined)
 
         orphaned = [*voided, *verdict.gone]
+        fork = replace(fork, orphaned=tuple(orphaned))
         is_settled = not waiting and not verdict.gone and not verdict.refused and self.hold is None
         return Observation(
             head=sight.head,
@@ -120,14 +126,14 @@ class Tick:
             dropped=_ids([*natives.dropped, *cancelled, *verdict.refused]),
             credits=drift.credits,
             confirmed=verdict.confirmed if self.hold is None else {},
-            floors=closed.floors_without(open_pairs)
-            | lowered_floors(self.books, self.watchlist, replace(fork, orphaned=tuple(orphaned))),
+            floors=opened.floors | closed.floors_without(open_pairs) | lowered_floors(self.books, self.watchlist, fork),
             ended=self._ended(closed, open_pairs) if is_settled else frozenset(),
             disputes=disputes,
             receipts=tuple(one.as_receipt() for one in mined),
             final_receipts=frozenset(verdict.final) if self.hold is None else frozenset(),
             claims=claimed.answers,
             coded=frozenset(self.memory.coded & set(self.watchlist.addresses)),
+            openings=opened.nonces,
             hold=self.hold,
         )
 
@@ -258,7 +264,7 @@ class Tick:
         source = self.second or self.primary
         high = sight.head.number - self.depth + 1
         open_pairs = self._open(sight, booked, is_native=False) | self.doubted
-        adjusted = {row.pair for row in booked if row.source is RowSource.DRIFT}
+        adjusted = {row.pair for row in booked if is_drift(row)}
         floors = {p: f for p, f in self._log_floors().items() if p not in open_pairs and p not in adjusted}
         ending = {watch.address for watch in self.books.watches if watch.is_ending}
         closable = Closable(
@@ -387,10 +393,6 @@ class Tick:
             and pair.address in addresses
             and sight.head.number - self.memory.waiting_since[pair.address] < self.depth
         )
-
-    def _reasons(self, open_pairs: frozenset[Pair], addresses: set[str]) -> dict[Pair, str]:
-        reason = "its key has sent a transaction that we have no receipt of"
-        return {pair: reason for pair in open_pairs if self.watchlist.is_native(pair) and pair.address in addresses}
 
 
 def _ids(rows: Iterable[Row]) -> tuple[int, ...]:
