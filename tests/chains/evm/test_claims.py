@@ -1,5 +1,6 @@
 """Transactions that somebody says paid us: read at once, proven like all else, and never added to what is there."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -150,6 +151,19 @@ async def test_a_claim_splits_a_sum_without_transactions_and_the_rest_stays_as_o
         assert rest.earliest_at == before.earliest_at
         await s.settle()
         assert s.keeper.confirmed_units(a, NATIVE) == 18
+
+
+async def test_a_claim_names_coins_too_few_to_be_searched_for() -> None:
+    async with scene() as s:
+        (a,) = await s.shop()
+        s.keeper.watches[0] = replace(s.keeper.watches[0], dust_units=100)
+        paid = await s.lab.send_native(a, 7)
+        await s.tick()
+        assert booked(s, a, NATIVE) == [(RowSource.UNPLACED, 7, "")]
+        assert await claim(s, a, paid["transactionHash"]) is ClaimAnswer.BOOKED
+        assert booked(s, a, NATIVE) == [(RowSource.TX, 7, paid["transactionHash"])]
+        await s.settle()
+        assert s.keeper.confirmed_units(a, NATIVE) == 7
 
 
 async def test_what_came_while_an_address_was_not_watched_is_as_old_as_the_last_look_at_it() -> None:
