@@ -51,6 +51,13 @@ def rows_of_log(log: Log, block: BlockRef, tx: Tx | None, watchlist: Watchlist, 
     if transfer is None:
         return []
     method = watchlist.method_by_contract.get(transfer.contract)
+    moved = [
+        (kind, pair)
+        for kind, address in ((RowKind.OUT, transfer.sender), (RowKind.IN, transfer.recipient))
+        if (pair := watchlist.pair(address, method)) is not None
+    ]
+    if not moved:
+        return []  # before a checksum is reckoned: it takes longer than all the rest
     sender = checksummed(transfer.sender)
     return [
         Row(
@@ -67,8 +74,7 @@ def rows_of_log(log: Log, block: BlockRef, tx: Tx | None, watchlist: Watchlist, 
             tx_nonce=tx.account_nonce if tx else None,
             own=sender in watchlist.own_addresses,
         )
-        for kind, address in ((RowKind.OUT, transfer.sender), (RowKind.IN, transfer.recipient))
-        if (pair := watchlist.pair(address, method)) is not None
+        for kind, pair in moved
     ]
 
 
