@@ -1,10 +1,10 @@
-"""`python -m tests.bench [create] [start] [idle] [webhooks] [block]`: all of them, if none is named."""
+"""`python -m tests.bench [FIGURE ...]`, by the names below: all of them, if none is named."""
 
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 
 import trio
-from tests.bench import block, create, idle, start, webhooks
+from tests.bench import block, calls, create, decode, idle, start, webhooks
 from tests.bench.report import HEAD, Line, machine, show
 
 FIGURES: dict[str, Callable[[], AsyncIterator[list[Line]]]] = {
@@ -13,6 +13,8 @@ FIGURES: dict[str, Callable[[], AsyncIterator[list[Line]]]] = {
     "idle": idle.run,
     "webhooks": webhooks.run,
     "block": block.run,
+    "calls": calls.run,
+    "decode": decode.run,
 }
 
 
