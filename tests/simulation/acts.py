@@ -6,9 +6,10 @@ from datetime import timedelta
 from random import Random
 from typing import TYPE_CHECKING
 
+from tests.chains.evm.fakechain import PROTOCOL
 from tests.simulation import faults
 from tests.simulation.evmnet import Net
-from tests.simulation.node import CONTRACTS
+from tests.simulation.node import CONTRACTS, TREASURY
 
 from paynode.domain.errors import Rejected
 from paynode.operations.loading import LoadedInvoice
@@ -16,10 +17,8 @@ from paynode.operations.loading import LoadedInvoice
 if TYPE_CHECKING:
     from tests.simulation.life import Life
 
-PAYER, WALLET, FAKE_TOKEN = "0x" + "55" * 20, "0x" + "56" * 20, "0x" + "66" * 20
-MONITORED = timedelta(
-    hours=2
-)  # so long after its deadline an invoice is still paid: well before the watch ends, whatever fails
+PAYER, WALLET, STRANGER, FAKE_TOKEN = ("0x" + each * 20 for each in ("55", "56", "57", "66"))
+AFTER_WATCH = timedelta(minutes=30)  # so long after the end of its watch some still pay an invoice
 DUST = 1
 
 
@@ -87,7 +86,9 @@ def pays_by_a_contract(life: "Life", random: Random) -> None:
     bill = a_bill(life, random, symbol="eth")
     if bill is None:
         return
-    bill.net.send(PAYER, WALLET, inside=((bill.address, bill.units),))
+    bill.net.send(random.choice([PAYER, PAYER, PROTOCOL]), WALLET, inside=((bill.address, bill.units),))
+    if random.random() < 0.2:
+        bill.net.send(PAYER, WALLET, inside=((bill.address, 3),), undone=((bill.address, bill.units),))
     if random.random() < 0.3:
         bill.net.send(PAYER, bill.address, value=bill.units, succeeded=random.random() < 0.3)
     if random.random() < 0.2:
@@ -136,13 +137,31 @@ def wipes(life: "Life", random: Random) -> None:
         bill.net.send(PAYER, CONTRACTS["iss"], wiped=((CONTRACTS["iss"], bill.address, random.randint(1, held)),))
 
 
+def gets_code(life: "Life", random: Random) -> None:
+    """An address of ours delegates to code that anybody may call to sweep it."""
+    if (bill := a_bill(life, random)) is not None:
+        bill.net.send(PAYER, WALLET, codes=((bill.address, 23),))
+
+
+def strangers_sweep(life: "Life", random: Random) -> None:
+    """Somebody calls that code: all tokens go to the treasury, those that no look has shown yet too."""
+    for net in life.nets:
+        coded = sorted(net.chain.codes)
+        for address in random.sample(coded, min(3, len(coded))):
+            sweep_by_stranger(net, address)
+
+
+def sweep_by_stranger(net: Net, address: str) -> None:
+    net.send(STRANGER, address, drains=tuple((contract, address, TREASURY) for contract in CONTRACTS.values()))
+
+
 def a_bill(life: "Life", random: Random, symbol: str | None = None) -> Bill | None:
     """What some invoice asks for, mostly a new one, mostly by a method that it offers."""
     rows = life.node.rows("select id from invoices order by id desc limit 12")
     if not rows:
         return None
     invoice = life.node.invoice(rows[min(int(random.expovariate(0.4)), len(rows) - 1)][0])
-    if life.now() > invoice.record.expires_at + MONITORED:
+    if life.now() > invoice.record.monitor_until + AFTER_WATCH:
         return None
     method = random.choice(invoice.methods).method
     if random.random() < 0.1:
@@ -182,6 +201,8 @@ ACTS = {
         Kind(0.15, fails_to_pay),
         Kind(0.15, cheats),
         Kind(0.1, wipes),
+        Kind(0.15, gets_code),
+        Kind(0.3, strangers_sweep),
         Kind(0.8, faults.lies),
         Kind(0.08, faults.falls_silent),
         Kind(0.6, faults.reorganises),

@@ -51,6 +51,7 @@ class Net:
     depth: int
     mempool: list[Payment] = field(default_factory=list)
     nonces: dict[str, int] = field(default_factory=dict)  # of strangers
+    limits: frozenset[str] = frozenset()  # what no provider here ever gives
     is_out: bool = False  # nobody answers us, and the chain goes on
 
     @property

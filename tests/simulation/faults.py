@@ -14,7 +14,7 @@ from tests.simulation.evmnet import Net
 if TYPE_CHECKING:
     from tests.simulation.life import Life
 
-READS = ["head", "look", "hashes", "blocks", "balances", "logs", "nonces", "receipts", "txs"]
+READS = ["head", "look", "hashes", "blocks", "balances", "logs", "nonces", "receipts", "txs", "traces"]
 SILENCE = [f"no {read}" for read in READS]
 LIMITS = ["capped", "pruned"]
 LIES = ["empty logs", "empty receipts", "old head", "stale state", "stale look", "elsewhere", "old fork logs"]
@@ -23,10 +23,10 @@ HARMLESS_ALONE = [*SILENCE, *LIMITS, "old head", "elsewhere"]
 
 
 def heal(net: Net) -> None:
-    """Everybody tells the truth again."""
+    """Everybody tells the truth again, as far as they ever tell it."""
     net.is_out = False
     for view in net.views:
-        view.lies = set()
+        view.lies = set(net.limits)
         view.chain = net.chain
 
 
@@ -40,12 +40,13 @@ def lies(life: "Life", random: Random) -> None:
     net = random.choice(life.nets)
     heal(net)
     if net.is_alone:
-        net.views[0].lies = set(random.sample(HARMLESS_ALONE, random.randint(1, 2)))
+        net.views[0].lies |= set(random.sample(HARMLESS_ALONE, random.randint(1, 2)))
     else:
-        random.choice(net.views).lies = set(random.sample([*SILENCE, *LIMITS, *LIES, *LIES], random.randint(1, 2)))
+        liar = random.choice(net.views)
+        liar.lies |= set(random.sample([*SILENCE, *LIMITS, *LIES, *LIES], random.randint(1, 2)))
         for view in net.views:
-            if not view.lies and random.random() < 0.3:
-                view.lies = {random.choice(LIMITS)}
+            if view is not liar and random.random() < 0.3:
+                view.lies |= {random.choice(LIMITS)}
     until_well(life, net, random.choice([30, 120, 600, 1800, 5400]))
 
 

@@ -24,6 +24,8 @@ from tests.simulation.node import GAS, Crash, Node
 from tests.simulation.script import HOUR, SETTLE, Act
 from trio.testing import MockClock
 
+from paynode.services import scanner
+
 BEGAN_AT = datetime(2026, 1, 1, tzinfo=UTC)
 BLOCKS_BETWEEN_LOOKS_MAX = 4
 SENDING_SECONDS = 300  # between the sender's rounds while nothing is under way
@@ -35,13 +37,17 @@ class Setting:
     """Where a life takes place: (name, seconds a block, confirmations, providers) of each network."""
 
     networks: tuple[tuple[str, int, int, int], ...]
+    is_crowded: bool = False  # the addresses that nobody waits for are only looked at now and then
+    limits: frozenset[str] = frozenset()  # what no provider ever gives
 
     @classmethod
     def of(cls, seed: int) -> "Setting":
         random = Random(seed)
         slow = ("slow", 12, random.randint(2, 6), random.choice([1, 2, 2, 3]))
         fast = ("fast", 2, random.randint(4, 12), random.choice([1, 2, 2, 3]))
-        return cls(random.choice([(slow,), (slow,), (fast,), (slow, fast)]))
+        networks = random.choice([(slow,), (slow,), (fast,), (slow, fast)])
+        limits = random.choice([(), (), (), ("capped",), ("pruned",)])
+        return cls(networks, random.random() < 0.3, frozenset(limits))
 
 
 def live(
@@ -79,14 +85,16 @@ class Life:
 
     def __init__(self, folder: Path, setting: Setting, clock: MockClock, patience_seconds: float) -> None:
         self.patience_seconds = patience_seconds
+        self.setting = setting
         self._mock_clock = clock
         self.seconds = 0.0
         self.shift = 0.0  # how long settling took so far
         self.looks = 0
-        self.nets = [_net(*each) for each in setting.networks]
+        self.nets = [_net(*each, setting.limits) for each in setting.networks]
         self.node = Node(folder, self.nets, self.now)
         self.checker = checker.Checker(self.node)
         self.next_look = {net.name: 0.0 for net in self.nets}
+        self.wide_at = {net.name: -scanner.WIDE_SECONDS for net in self.nets}
         self.next_send = {net.name: 0.0 for net in self.nets}
         self.heals: list[tuple[float, str]] = []  # when which network is well again
 
@@ -144,7 +152,10 @@ class Life:
         """One look at a network, and what follows from it."""
         self.looks += 1
         node = self.node
-        await self.survive(partial(node.look, name))
+        is_wide = not self.setting.is_crowded or self.seconds - self.wide_at[name] >= scanner.WIDE_SECONDS
+        if is_wide:
+            self.wide_at[name] = self.seconds
+        await self.survive(partial(node.look, name, is_wide=is_wide))
         pause = node.pause_seconds(name)
         if node.is_urgent(name) or self.seconds >= self.next_send[name]:
             self.next_send[name] = self.seconds + SENDING_SECONDS
@@ -183,12 +194,25 @@ class Life:
             self.node.resume()
             await self.until(self.seconds + 20 * max(net.chain.seconds_per_block for net in self.nets))
             for net in self.nets:
+                self.wide_at[net.name] = -scanner.WIDE_SECONDS
                 await self.turn(net.name)
             differences = self.checker.differences()
         self.checker.check_settled()
+        await self._look_again()
         self.shift += self.seconds - began
 
+    async def _look_again(self) -> None:
+        """Property 4: on blocks that stand still, looks come to an end of what they change."""
+        before, changed = self.checker.everything(), {()}
+        for _ in range(4):  # what is found is proven by the next look, and what is proven ends by one more
+            for net in self.nets:
+                await self.node.look(net.name, is_wide=True)
+            now = self.checker.everything()
+            before, changed = now, before ^ now
+        checker.require(not changed, f"another look at the same blocks changes {changed}")
 
-def _net(name: str, seconds_per_block: int, depth: int, providers: int) -> Net:
+
+def _net(name: str, seconds_per_block: int, depth: int, providers: int, limits: frozenset[str]) -> Net:
     chain = FakeChain(seconds_per_block, int(BEGAN_AT.timestamp()))
-    return Net(name, chain, [FakeReads(chain, f"{name}{number}") for number in range(providers)], depth)
+    views = [FakeReads(chain, f"{name}{number}", set(limits)) for number in range(providers)]
+    return Net(name, chain, views, depth, limits=limits)

@@ -3,16 +3,17 @@
 Each is a small patch of one function; none changes the simulation.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from tests.simulation import scenarios
-from tests.simulation.scenarios import Scenario
+from tests.simulation.life import Setting
+from tests.simulation.scenarios import TWO_PROVIDERS, Scenario
 
-from paynode.chains.evm import fork, natives, tick
+from paynode.chains.evm import fork, natives, tick, traces
 from paynode.chains.evm.look import Looker
 from paynode.domain.chain import Books, Row
 from paynode.operations import expiry, receipts
@@ -25,7 +26,8 @@ class Mutant:
 
     name: str
     take_out: Callable[[pytest.MonkeyPatch], None]
-    scenario: Scenario  # dies without it, always
+    scenario: Scenario  # goes wrong without it, always
+    setting: Setting = TWO_PROVIDERS
 
     def __str__(self) -> str:
         return self.name
@@ -122,6 +124,29 @@ def ignore_the_status_of_transactions(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(natives.TxReceipt, "succeeded", True)
 
 
+def ignore_addresses_with_code(patch: pytest.MonkeyPatch) -> None:
+    """Rules 5 and 10: where a stranger can take money away, a right balance proves nothing."""
+    look = tick.Tick._look
+
+    async def without_code(self: tick.Tick) -> Any:
+        found = await look(self)
+        self.memory.coded.clear()
+        return found
+
+    patch.setattr(tick.Tick, "_look", without_code)
+
+
+def credit_traces_with_failed_ancestors(patch: pytest.MonkeyPatch) -> None:
+    """Rule 7: a call under one that failed names no error of its own, and moved nothing."""
+
+    def all_below(top: traces.Frame) -> Iterator[traces.Frame]:
+        for frame in top.calls:
+            yield frame
+            yield from all_below(frame)
+
+    patch.setattr(traces, "_standing_below", all_below)
+
+
 MUTANTS = [
     Mutant(
         "search only since the last agreement",
@@ -163,5 +188,16 @@ MUTANTS = [
         "ignore the status of transactions",
         ignore_the_status_of_transactions,
         scenarios.a_failed_transaction_stands_beside_a_contracts_payment_of_the_same_value,
+    ),
+    Mutant(
+        "ignore addresses with code",
+        ignore_addresses_with_code,
+        scenarios.a_stranger_sweeps_a_payment_that_no_look_has_shown,
+        scenarios.CAPPED,
+    ),
+    Mutant(
+        "credit traces with failed ancestors",
+        credit_traces_with_failed_ancestors,
+        scenarios.a_call_that_failed_would_have_paid_what_a_withdrawal_brought,
     ),
 ]

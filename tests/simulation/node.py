@@ -45,7 +45,7 @@ REST = """
 [node]
 mode = "test"
 [invoices]
-monitor_for = "6h"
+monitor_for = "1h"
 [rates]
 static = { "usdt/USD" = "1", "fee/USD" = "1", "iss/USD" = "1", "eth/USD" = "2000" }
 """
@@ -120,11 +120,11 @@ class Node:
 
     # What services do.
 
-    async def look(self, name: str) -> None:
+    async def look(self, name: str, *, is_wide: bool) -> None:
         """One turn of a network's scanner."""
         chain = self.chains[name]
         try:
-            await scanner.tick(self.database, self.catalogue, chain, self.clock)
+            await scanner.tick(self.database, self.catalogue, chain, self.clock, is_wide=is_wide)
         except DeepReorg as reorg:
             self.database.write(networks.stop, self.catalogue, name, str(reorg), self.clock())
         except Unavailable as trouble:
@@ -159,6 +159,9 @@ class Node:
 
     def cancel(self, invoice_id: str) -> None:
         self.database.write(invoices.cancel, self.catalogue, invoice_id, self.clock())
+
+    def pause(self, name: str) -> None:
+        self.database.write(outflows.pause, self.catalogue, name, "", "somebody wants to look first", self.clock())
 
     def resume(self) -> None:
         self.database.write(outflows.resume, self.catalogue, self.clock())

@@ -3,8 +3,9 @@
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
+from tests.chains.evm.fakechain import PROTOCOL
 from tests.simulation import faults
-from tests.simulation.acts import PAYER, WALLET, Bill, pay
+from tests.simulation.acts import PAYER, WALLET, Bill, pay, sweep_by_stranger
 from tests.simulation.checker import require
 from tests.simulation.life import Life, Setting
 from tests.simulation.node import CONTRACTS
@@ -13,14 +14,17 @@ from paynode.domain.invoice import Status
 
 TWO_PROVIDERS = Setting((("slow", 12, 4, 2),))
 
+CROWDED = Setting(TWO_PROVIDERS.networks, is_crowded=True)
+CAPPED = Setting(TWO_PROVIDERS.networks, limits=frozenset({"capped"}))
+
 Scenario = Callable[[Life], Awaitable[None]]
 
 
-def bought(life: Life, symbol: str, *, minutes: int = 30) -> Bill:
-    """A new invoice that asks for one asset."""
+def bought(life: Life, symbol: str, *others: str, minutes: int = 30) -> Bill:
+    """A new invoice that asks for an asset, or others."""
     net = life.nets[0]
-    method = f"{net.name}_{symbol}"
-    loaded = life.node.create(100, [method], timedelta(minutes=minutes))
+    method, *rest = (f"{net.name}_{each}" for each in (symbol, *others))
+    loaded = life.node.create(100, [method, *rest], timedelta(minutes=minutes))
     address = next(iter(loaded.addresses.values())).address
     return Bill(loaded, net, address, symbol, loaded.quotes[method][-1].units)
 
@@ -36,9 +40,18 @@ async def looked(life: Life, **lies: set[str]) -> None:
     """One look, while the providers (`one`, `two`) lie as given."""
     net = life.nets[0]
     for view, name in zip(net.views, ("one", "two"), strict=False):
-        view.lies = lies.get(name, set())
+        view.lies = lies.get(name, set()) | net.limits
     await life.turn(net.name)
     faults.heal(net)
+
+
+async def until_sent(life: Life) -> None:
+    """Until a transaction of ours waits to be mined, which is within the hour."""
+    for _ in range(3600):
+        if any(payment.fee for payment in life.nets[0].mempool):
+            return
+        await life.until(life.seconds + 1)
+    raise AssertionError("nothing is sent")
 
 
 def require_paid(life: Life, bill: Bill) -> None:
@@ -115,15 +128,26 @@ async def coins_are_swept_after_a_loan_and_dust(life: Life) -> None:
     require(swept == [(2,)], "swept is not what was final")
 
 
+async def a_loan_comes_to_an_address_that_nobody_waits_for_any_more(life: Life) -> None:
+    """The second sweep of an hour begins when its payment is older than any reorganisation, and stops half way."""
+    for _ in range(2):
+        bill = bought(life, "usdt", "eth")
+        await looked(life)
+        pay(bill, bill.units)
+        await life.until(life.seconds + 600)
+    await until_sent(life)
+    life.node.pause(bill.net.name)
+    life.wide_at[bill.net.name] = life.seconds  # all addresses were looked at just now
+    await life.until(life.seconds + 3600)
+    await life.settle()
+
+
 async def a_payment_arrives_between_a_sweeps_signature_and_its_block(life: Life) -> None:
     """The sweep moves what it was planned to move; what came since is neither missed nor swept in the books."""
     bill = bought(life, "eth")
     await looked(life)
     pay(bill, bill.units)
-    for _ in range(1000):
-        if any(payment.fee for payment in bill.net.mempool):
-            break
-        await life.until(life.seconds + 1)
+    await until_sent(life)
     pay(bill, 7)
     bill.net.send(PAYER, WALLET, inside=((bill.address, 11),))
     await life.settle()
@@ -233,4 +257,25 @@ async def an_issuer_takes_what_was_final(life: Life) -> None:
     await life.settle()
 
 
-STEPS = (mined, looked)  # of scenarios, and none themselves
+async def a_stranger_sweeps_a_payment_that_no_look_has_shown(life: Life) -> None:
+    bill = bought(life, "usdt")
+    bill.net.send(PAYER, WALLET, codes=((bill.address, 23),))
+    await mined(life)
+    await looked(life)
+    pay(bill, bill.units)
+    sweep_by_stranger(bill.net, bill.address)
+    await mined(life)
+    await looked(life)
+    await life.settle()
+
+
+async def a_call_that_failed_would_have_paid_what_a_withdrawal_brought(life: Life) -> None:
+    bill = bought(life, "eth")
+    await looked(life)
+    bill.net.send(PROTOCOL, WALLET, inside=((bill.address, bill.units),))
+    bill.net.send(PAYER, WALLET, undone=((bill.address, bill.units),))
+    await mined(life)
+    await life.settle()
+
+
+STEPS = (mined, looked, until_sent)  # of scenarios, and none themselves

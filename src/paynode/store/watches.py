@@ -83,6 +83,7 @@ _FAST = (
     "    and stage in ('detected', 'confirming', 'confirmed')"
     "  union select sender from outgoing indexed by outgoing_open"
     "    where network = :network and state in ('planned', 'signed', 'broadcast')"
+    "  union select recipient from outgoing where network = :network and state in ('planned', 'signed', 'broadcast')"
     "  union select address from disputes where network = :network"
     "  union select address from chain_rows where network = :network and voided_at is null"
     "    and block_number > :horizon_number"

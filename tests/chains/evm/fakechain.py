@@ -17,6 +17,7 @@ from paynode.chains.evm.wire import Block, FullBlock, Log, Tx, TxReceipt
 from paynode.chains.jsonrpc import ProviderFailed
 from paynode.domain.chain import BlockRef
 
+PROTOCOL = "0x" + "00" * 20  # as a sender: the chain itself, whose withdrawals are in no trace
 TRANSFER = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"
 
 
@@ -231,7 +232,8 @@ def wire_receipt(payment: Payment, block: FakeBlock) -> TxReceipt:
 
 def wire_trace(payment: Payment) -> NestedTrace:
     """What a tracer tells of a transaction: under the failed call, a transfer that names no error of its own."""
-    inside = [Frame("CALL", payment.to, to, hex(units)) for to, units in payment.inside]
+    moves = payment.inside if payment.sender != PROTOCOL else ()
+    inside = [Frame("CALL", payment.to, to, hex(units)) for to, units in moves]
     undone = [Frame("CALL", payment.to, to, hex(units)) for to, units in payment.undone]
     failed = Frame("CALL", payment.to, payment.to, "0x0", "execution reverted", tuple(undone))
     error = None if payment.succeeded else "execution reverted"
