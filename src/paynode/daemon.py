@@ -27,6 +27,7 @@ from paynode.chains.base import Chain, ProviderHealth
 from paynode.chains.evm import wire as evm_wire
 from paynode.chains.evm.adapter import EvmChain
 from paynode.chains.evm.addresses import AddressDeriver
+from paynode.chains.evm.pinning import pins_of
 from paynode.chains.rpc import RpcPool
 from paynode.chains.sim import keys as sim_keys
 from paynode.chains.sim import miner
@@ -44,8 +45,8 @@ from paynode.seed import Seed, load_seed
 from paynode.services import auditor, rates, scanner, sender, sweeper, timers, watchdog, webhooks
 from paynode.services.simulation import Simulation
 from paynode.sources.rates import RateSource, opened
+from paynode.store import chain, provider_usage, stores
 from paynode.store import database as databases
-from paynode.store import provider_usage, stores
 from paynode.store.crash import CrashPoints
 from paynode.store.database import DISK_FULL, Database
 
@@ -297,6 +298,7 @@ def _evm(network: Network, database: Database, clock: Callable[[], datetime]) ->
     assert network.chain_id is not None, "the config wants one"
     counted = database.read(provider_usage.counted, network.name)
     pool = RpcPool(network.rpc, chain_id=network.chain_id, budget=network.budget, clock=clock, counted=counted)
+    pool.identity.pins = pins_of(database.read(chain.checkpoints, network.name), network.reorg_horizon)
     return EvmChain(network.name, network.chain_id, network.assets, pool, depth=network.confirmations)
 
 

@@ -1,6 +1,7 @@
 """The scanner: how often it looks, and what becomes of a network that fails."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -172,6 +173,34 @@ async def test_an_outage_degrades_and_recovery_is_told_each_once(
     assert node.database.read(chain.network, "alpha").state == "ok"
     assert node.events("network:alpha") == ["network.degraded", "network.recovered"]
     node.check()
+
+
+async def test_a_trouble_that_is_over_in_seconds_is_not_told_and_one_that_stays_is_told_once_with_its_reason(
+    node: SimNode, autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Method: the providers contradict each other in every third look, and later in all of them."""
+    observe = node.chains["alpha"].observe
+    looks = 0
+    is_lasting = False
+
+    async def doubtful(books: Books) -> Observation:
+        nonlocal looks
+        looks += 1
+        seen = await observe(books)
+        return replace(seen, hold="another block 7") if is_lasting or looks % 3 == 0 else seen
+
+    monkeypatch.setattr(node.chains["alpha"], "observe", doubtful)
+    node.create("10")
+    await run_for(node, 300)
+    assert looks > 9
+    assert node.events("network:alpha") == []
+    is_lasting = True
+    await run_for(node, 300)
+    record = node.database.read(chain.network, "alpha")
+    assert (record.state, record.reason, record.hold) == ("degraded", "another block 7", "another block 7")
+    is_lasting, looks = False, 0
+    await run_for(node, 10)
+    assert node.events("network:alpha") == ["network.degraded", "network.recovered"]
 
 
 async def test_failures_are_retried_less_and_less_often(node: SimNode, autojump_clock: trio.testing.MockClock) -> None:

@@ -12,7 +12,7 @@ from paynode.store.database import Tx
 
 
 def note_trouble(tx: Tx, catalogue: Catalogue, network: str, reason: str, now: datetime) -> None:
-    """Remember that a network cannot be followed now; its first failure is announced."""
+    """Remember that a network cannot be followed now, or not be believed; that it began is announced."""
     record = chain.network(tx, network)
     if (record.state, record.reason) == ("degraded", reason) or record.state == "stopped":
         return

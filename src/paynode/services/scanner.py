@@ -19,6 +19,7 @@ from paynode.store.database import Database
 
 TICK_SECONDS_MAX = 120.0  # one tick may search for long after an outage; past this, its provider is to blame
 RETRY_SECONDS_MAX = 15.0  # half of the time in which we want to be back once an outage is over
+TROUBLE_SECONDS = 15.0  # what is over sooner is not told: a free provider fails now and then
 WIDE_SECONDS = 600.0  # how often to look at addresses that nobody waits for, while they would cost calls of their own
 
 log = structlog.get_logger()
@@ -37,26 +38,33 @@ async def run(
     """Follow one network for ever; its failures degrade it alone."""
     name = network.network
     failures = 0
+    trouble_since: float | None = -float("inf")  # what is wrong at the start is told at once
     wide_at = -WIDE_SECONDS
     task_status.started()
     while True:
         beat()
         began = trio.current_time()
         is_wide = began - wide_at >= WIDE_SECONDS or database.read(watches.are_few, name)
+        trouble: str | None = None
         try:
             with trio.fail_after(TICK_SECONDS_MAX):
-                await tick(database, catalogue, network, clock, is_wide=is_wide)
+                trouble = await tick(database, catalogue, network, clock, is_wide=is_wide)
         except DeepReorg as reorg:
             database.write(networks.stop, catalogue, name, str(reorg), clock())
             log.error("network_stopped", network=name, reason=str(reorg))
-        except (Unavailable, trio.TooSlowError) as trouble:
+        except (Unavailable, trio.TooSlowError) as error:
             failures += 1
-            reason = str(trouble) or f"no tick ended within {TICK_SECONDS_MAX:.0f} s"
-            database.write(networks.note_trouble, catalogue, name, reason, clock())
-            log.warning("network_degraded", network=name, reason=reason, failures=failures)
+            trouble = str(error) or f"no tick ended within {TICK_SECONDS_MAX:.0f} s"
+            log.warning("network_degraded", network=name, reason=trouble, failures=failures)
         else:
             failures = 0
             wide_at = began if is_wide else wide_at
+        if trouble is None:
+            trouble_since = None
+        else:
+            trouble_since = began if trouble_since is None else trouble_since
+            if trio.current_time() - trouble_since >= TROUBLE_SECONDS:
+                database.write(networks.note_trouble, catalogue, name, trouble, clock())
         note_usage(database, network, clock())
         if failures:
             await trio.sleep(min(2.0**failures / 2, RETRY_SECONDS_MAX))
@@ -66,16 +74,20 @@ async def run(
 
 async def tick(
     database: Database, catalogue: Catalogue, network: Chain, clock: Callable[[], datetime], *, is_wide: bool = True
-) -> None:
-    """One look at the network, stored. A network that an operator must look at first is left alone."""
+) -> str | None:
+    """One look at the network, stored; why its view is doubtful, or None if it is not.
+
+    A network that an operator must look at first is left alone.
+    """
     name = network.network
     if database.read(chain.network, name).state == "stopped":
-        return
+        return None
     books = database.read(load_books, catalogue, name, is_wide=is_wide)
     observation = await network.observe(books)
     database.write(apply_observation, catalogue, name, books, observation, clock())
-    if database.read(chain.network, name).state != "ok":
+    if observation.hold is None and database.read(chain.network, name).state != "ok":
         database.write(networks.note_recovery, catalogue, name, clock())
+    return observation.hold
 
 
 def note_usage(database: Database, network: Chain, now: datetime) -> None:

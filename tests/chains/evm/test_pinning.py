@@ -11,7 +11,7 @@ from tests.lab.stub import error, result
 from paynode.chains.base import ProviderState, Unavailable
 from paynode.chains.evm.pinning import pins_of
 from paynode.chains.identity import Pin
-from paynode.domain.chain import BlockRef, Books
+from paynode.domain.chain import BlockRef
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 THEIRS = "0x" + "0b" * 32
@@ -34,10 +34,9 @@ def with_another(number: str) -> Callable[[dict[str, Any], dict[str, Any]], dict
 
 def test_pins_are_the_oldest_checkpoint_and_the_newest_that_no_reorg_reaches() -> None:
     checkpoints = [block(number) for number in (200, 150, 136, 100, 7)]
-    books = Books(checkpoints=checkpoints, watches=(), rows=(), horizon=64)
-    assert pins_of(books) == (Pin(7, block(7).hash), Pin(136, block(136).hash))
-    assert pins_of(Books(checkpoints=checkpoints[:2], watches=(), rows=(), horizon=64)) == ()
-    assert pins_of(Books(checkpoints=(), watches=(), rows=())) == ()
+    assert pins_of(checkpoints, 64) == (Pin(7, block(7).hash), Pin(136, block(136).hash))
+    assert pins_of(checkpoints[:2], 64) == ()
+    assert pins_of((), 64) == ()
 
 
 async def test_b5_at_first_sight_the_majority_tells_our_network_and_the_others_go_on() -> None:

@@ -134,7 +134,7 @@ class EvmChain:
 
     async def _pin(self, books: Books) -> None:
         """Tell the pool by which blocks to know our network."""
-        identity, pins = self._pool.identity, pins_of(books)
+        identity, pins = self._pool.identity, pins_of(books.checkpoints, books.horizon)
         if identity.first_pin is not None:
             pins = (identity.first_pin, *pins[-1:])  # the same to the end: another would have to be proven anew
         elif not pins:

@@ -12,15 +12,15 @@ from paynode.chains.base import Unavailable
 from paynode.chains.evm.reads import Reads
 from paynode.chains.identity import Pin
 from paynode.chains.jsonrpc import ProviderFailed
-from paynode.domain.chain import Books
+from paynode.domain.chain import BlockRef
 
 
-def pins_of(books: Books) -> tuple[Pin, ...]:
-    """The oldest checkpoint, and for providers that keep no old blocks the newest of those below the horizon."""
-    if books.cursor is None:
-        return ()
-    lowest = books.cursor.number - books.horizon
-    old = [Pin(checkpoint.number, checkpoint.hash) for checkpoint in books.checkpoints if checkpoint.number <= lowest]
+def pins_of(checkpoints: Sequence[BlockRef], horizon: int) -> tuple[Pin, ...]:
+    """The oldest checkpoint, and for providers that keep no old blocks the newest of those below the horizon.
+
+    `checkpoints` are those of the books, newest first.
+    """
+    old = [Pin(each.number, each.hash) for each in checkpoints if each.number <= checkpoints[0].number - horizon]
     return (old[-1], old[0]) if old else ()
 
 
