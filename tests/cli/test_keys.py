@@ -1,12 +1,15 @@
 """`paynode keys`, and what its keys can do."""
 
 import json
+import os
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from click.testing import Result
-from tests.cli.commands import XPUB, make_sim_node, paynode, worked
+from tests.cli.commands import XPUB, make_sim_node, paynode, process_environ, worked
 
 from paynode.cli.exit_codes import ExitCode
 from paynode.cli.opening import opened
@@ -111,6 +114,27 @@ def test_a_store_that_init_has_not_seen_is_sent_there(folder: Path) -> None:
 
 def test_a_key_that_never_was_cannot_be_revoked(folder: Path) -> None:
     assert keys(folder, "revoke", "key_nothing").exit_code == ExitCode.PROBLEM
+
+
+def test_a_key_is_revoked_by_the_part_of_it_that_is_its_id(folder: Path) -> None:
+    text = worked(keys(folder, "create")).strip()
+    assert "is revoked" in worked(keys(folder, "revoke", text.split("_")[2]))
+    assert found(folder, text) is None
+
+
+@pytest.mark.parametrize("option", ["--name", "--store", "--scopes"])
+def test_an_argument_that_is_no_text_is_refused(folder: Path, option: str) -> None:
+    done = keys(folder, "create", option, os.fsdecode(b"till\xff"))
+    assert done.exit_code == ExitCode.USAGE
+    assert "UTF-8" in done.output
+
+
+def test_a_terminal_that_cannot_show_a_name_gets_it_escaped(folder: Path) -> None:
+    worked(keys(folder, "create", "--name", "\u043a\u0430\u0441\u0441\u0430"))
+    command = [sys.executable, "-m", "paynode", "keys", "list", "-c", str(folder / "paynode.toml")]
+    environ = process_environ({"PYTHONIOENCODING": "latin-1"})
+    listing = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60, check=True).stdout
+    assert "\\u043a\\u0430" in listing
 
 
 def test_the_database_of_another_mode_is_refused(folder: Path) -> None:

@@ -1,5 +1,6 @@
 """Every mistake is told with its key and a remedy, all of them at once, and no secret with them."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -203,13 +204,29 @@ def test_a_store_with_a_treasury_of_its_own_needs_none_on_the_network(tmp_path: 
     assert set(mistakes(tmp_path, toml + "\n[stores.b]\naccount = 1")) == {"networks.shopchain.treasury"}
 
 
-@pytest.mark.parametrize("content", [b"[node", b"\xff\xfe", b"a = 1\na = 2"])
+@pytest.mark.parametrize(
+    "content", [b"[node", b"\xff\xfe", b"a = 1\na = 2", b"a = " + b"[" * 9_999, b"a." * 9_999 + b"a = 1"]
+)
 def test_a_file_that_is_not_toml_is_one_mistake_of_the_file(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "paynode.toml"
     path.write_bytes(content)
     with pytest.raises(ConfigMistakes) as caught:
         load_config(path, environ={})
     assert [mistake.key for mistake in caught.value.mistakes] == [""]
+
+
+def test_a_config_that_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", tmp_path):
+        with pytest.raises(ConfigMistakes, match="is not a file"):
+            load_config(path, environ={})
+
+
+def test_a_byte_order_mark_changes_nothing(tmp_path: Path) -> None:
+    load(tmp_path, WHOLE)
+    path = tmp_path / "paynode.toml"
+    path.write_text(WHOLE, "utf-8-sig")
+    assert load_config(path, environ={}).node.mode == "test"
 
 
 def test_a_missing_file_is_a_mistake_with_a_remedy(tmp_path: Path) -> None:

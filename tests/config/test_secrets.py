@@ -52,7 +52,9 @@ def test_a_mnemonic_that_others_may_read_is_refused(tmp_path: Path, mode: int) -
 
 
 def test_a_missing_mnemonic_is_refused_unless_it_is_about_to_be_made(tmp_path: Path) -> None:
-    assert "0600" in mistakes(tmp_path, WHOLE, mnemonic_mode=None)["custody.mnemonic_file"].remedy
+    remedy = mistakes(tmp_path, WHOLE, mnemonic_mode=None)["custody.mnemonic_file"].remedy
+    assert "0600" in remedy
+    assert "`paynode init --new-mnemonic`" in remedy
     config = load_config(tmp_path / "paynode.toml", environ={}, require_mnemonic=False)
     assert config.custody.mnemonic is not None
     assert config.custody.mnemonic.path == tmp_path / "mnemonic"

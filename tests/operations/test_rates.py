@@ -80,7 +80,8 @@ def test_a_refusal_says_what_the_sources_said(shop: Shop) -> None:
 
 def test_without_sources_a_refusal_says_so(tmp_path: Path) -> None:
     shop = open_shop(sim_config(tmp_path))
-    assert "names no source" in refusal(shop)
+    assert "rates.static" in refusal(shop)
+    assert "rates.sources" in refusal(shop)
     shop.database.close()
 
 

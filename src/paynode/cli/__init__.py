@@ -4,7 +4,9 @@ A command is added in `COMMANDS`. What can be expected to go wrong ends in one s
 `exit_codes.py` (see `problems.py`), never in a traceback.
 """
 
+import sys
 from importlib import import_module
+from io import TextIOWrapper
 
 import click
 
@@ -27,6 +29,11 @@ COMMANDS = {
 class Commands(click.Group):
     """A group whose commands are imported when they are called: `paynode --version` must not cost half a second."""
 
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        if not all(map(_is_text, args)):
+            raise click.UsageError("An argument is not text in UTF-8.", context)
+        return super().parse_args(context, args)
+
     def list_commands(self, context: click.Context) -> list[str]:
         return list(COMMANDS)
 
@@ -38,9 +45,21 @@ class Commands(click.Group):
         return command
 
 
+def _is_text(argument: str) -> bool:
+    """Whether it can be stored and printed: bytes that are no UTF-8 arrive as halves of surrogate pairs."""
+    try:
+        argument.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 @click.group(
     cls=Commands, epilog=EXPLAINED, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120}
 )
 @click.version_option(__version__, "--version", message="%(prog)s %(version)s")
 def main() -> None:
     """paynode: your own node for payments in crypto."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names and paths may hold what a terminal cannot show

@@ -18,6 +18,7 @@ from paynode.store import api_keys
 from paynode.store.api_keys import ApiKeyRecord
 
 NODE = "node"
+KEY_PREFIX = "key_"
 
 json_option = click.option("--json", "is_json", is_flag=True, help="Print JSON.")
 
@@ -77,7 +78,11 @@ def list_(config_path: Path, is_json: bool) -> None:
 @config_option
 @click.argument("key_id", metavar="ID")
 def revoke(config_path: Path, key_id: str) -> None:
-    """Revoke the key with this ID (key_...), at once and for good."""
+    """Revoke the key with this ID (key_...), at once and for good.
+
+    The ID is also the third part of the key itself, between underscores; `key_` may be left out.
+    """
+    key_id = key_id if key_id.startswith(KEY_PREFIX) else KEY_PREFIX + key_id
     with told(), opened(load(config_path)) as (database, _):
         if database.write(api_keys.revoke, key_id, now()):
             click.echo(f"{key_id} is revoked.")

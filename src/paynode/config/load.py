@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
+from stat import S_ISREG
 from types import MappingProxyType
 
 from paynode.config.evm import account_of, parse_account_xpub, parse_treasury
@@ -57,8 +58,13 @@ def load_config(path: Path, *, environ: Mapping[str, str], require_mnemonic: boo
         ConfigMistakes: with everything that is wrong; the documented exit code is 78 (EX_CONFIG).
     """
     reading = Reading()
-    values = _parse(path)
-    for secret in betrayed(values):
+    try:
+        values = _parse(path)
+        secrets = list(betrayed(values))
+    except RecursionError:
+        problem = f"{path} has tables or lists in each other without end"
+        raise ConfigMistakes([Mistake("", problem, "Name the config file with -c")]) from None
+    for secret in secrets:
         reading.note(secret.key, secret.problem, secret.remedy)
     top = Table(values, reading)
     credentials = Credentials(path.absolute().parent, environ)
@@ -90,6 +96,8 @@ def read_config(
 def _parse(path: Path) -> dict[str, object]:
     """The file's tables."""
     try:
+        if not S_ISREG(path.stat().st_mode):  # a pipe would have us wait for whoever writes into it
+            raise ConfigMistakes([Mistake("", f"{path} is not a file", "Name the config file with -c")])
         with path.open("rb") as file:
             content = file.read(FILE_BYTES_MAX + 1)
     except OSError as error:
@@ -100,7 +108,7 @@ def _parse(path: Path) -> dict[str, object]:
         raise ConfigMistakes([Mistake("", problem, "Name the config file with -c")])
     try:
         # Decimal, so that a number without quotes is what was written and not the nearest binary float.
-        values = tomllib.loads(content.decode(), parse_float=Decimal)
+        values = tomllib.loads(content.decode("utf-8-sig"), parse_float=Decimal)
     except UnicodeDecodeError:  # it carries the content, so it goes no further
         raise ConfigMistakes([Mistake("", f"{path} is not UTF-8 text", "Save it as UTF-8")]) from None
     except tomllib.TOMLDecodeError as error:
@@ -136,12 +144,16 @@ def _custody(
         xpub = _xpub(custody, custody_mode)
         delay = custody.optional("treasury_change_delay", duration(timedelta(0), 30 * _DAY), _DAY)
         is_required = require_mnemonic and mode is not Mode.SIM
-        if custody_mode is CustodyMode.HOT and (is_required or file.path.exists()):
+        is_there = file.path.exists()
+        if custody_mode is CustodyMode.HOT and is_required and not is_there:
+            remedy = f"Put it into {file.path} with mode 0600; for a new node, `paynode init --new-mnemonic` makes one"
+            custody.note("mnemonic_file", "names no file: there is no mnemonic", remedy)
+        elif custody_mode is CustodyMode.HOT and is_there:
             try:
                 file.check()
             except Wrong as wrong:
                 custody.note("mnemonic_file", wrong.problem, wrong.remedy)
-    is_absent = custody_mode is CustodyMode.WATCH or (mode is Mode.SIM and not file.path.exists())
+    is_absent = custody_mode is CustodyMode.WATCH or (mode is Mode.SIM and not is_there)
     mnemonic = None if is_absent else file
     return Custody(custody_mode, mnemonic, delay), xpub
 

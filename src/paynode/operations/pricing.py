@@ -43,7 +43,7 @@ def usable(tx: Tx, catalogue: Catalogue, base: str, quote: str, now: datetime) -
 def why_unusable(tx: Tx, catalogue: Catalogue, base: str, quote: str, now: datetime) -> str:
     """Why `usable` finds none, for people."""
     if not catalogue.config.rates.sources:
-        return "the config fixes none, and names no source"
+        return "the node's config fixes none (rates.static), and names nobody to ask (rates.sources, rates.urls)"
     reason = rates.refusal(tx, base, quote)
     if reason is not None:
         return reason
