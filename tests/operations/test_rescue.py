@@ -195,6 +195,20 @@ async def test_a_network_that_was_enabled_after_the_address_was_issued_is_looked
     assert (deposit.method, deposit.stage, deposit.invoice_id) == ("beta_usdt", "settled", None)
 
 
+async def test_no_clock_that_ran_ahead_hides_money_from_a_check(node: SimNode) -> None:
+    """The address is issued with the clock an hour ahead, and paid at once; the network is enabled later."""
+    true_now = node.clock()
+    node.clock.advance(timedelta(hours=1))
+    invoice_id = node.create("10")
+    node.clock.now = true_now
+    node.run("delete from watches where network = 'beta' and invoice_id = ?", (invoice_id,))
+    node.pay(invoice_id, 10 * DOLLAR, "beta_usdt")
+    await node.mine(5)
+    check(node, invoice_id)
+    await node.mine(4)
+    assert [deposit.stage for deposit in node.every_deposit()] == ["settled"]
+
+
 async def test_a_claim_finds_a_late_payment_and_shows_its_deposit(node: SimNode) -> None:
     invoice_id = await forgotten(node)
     tx_hash = node.pay(invoice_id, 10 * DOLLAR)
@@ -347,6 +361,11 @@ async def test_what_cannot_be_asked_is_refused_and_not_counted(node: SimNode) ->
         with pytest.raises(Conflict) as refused:
             ask(node, unpaid)
         assert refused.value.code == "no_address"
+    enabled, node.catalogue = node.catalogue, replace(node.catalogue, networks={})
+    with pytest.raises(Conflict) as refused:
+        check(node, invoice_id)
+    assert refused.value.code == "method_disabled"
+    node.catalogue = enabled
     with pytest.raises(NotFound):
         claim(node, invoice_id, NOWHERE, store_id="sto_01JZ8Q4M9C3V5T7X1B2D4F6H8K")
     assert node.rows("select * from rescue_requests") == []

@@ -1,7 +1,7 @@
 """Issuing deposit addresses: the watch is committed before anybody sees the address."""
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from paynode.config import Family, Network
 from paynode.domain.errors import Conflict
@@ -11,6 +11,8 @@ from paynode.store import bells, chain, invoices, stores, sweeps, watches
 from paynode.store.database import Tx
 from paynode.store.invoices import AddressRecord, InvoiceRecord, MethodRecord
 from paynode.store.watches import WatchRecord
+
+CLOCK_DOUBT = timedelta(days=1)  # how wrong our clock may have been against the chain's; costs blocks, never money
 
 
 def issue_address(
@@ -57,14 +59,14 @@ def watch_again(tx: Tx, catalogue: Catalogue, loaded: LoadedInvoice, until: date
     There the floor is below whatever the address can have been paid, since nobody knew it before it was issued.
 
     Raises:
-        Conflict: the invoice has no address.
+        Conflict: the invoice has no address, or none on a network that is enabled.
     """
     if not loaded.addresses:
         raise Conflict("no_address", "This invoice has no address yet: nobody can have paid it.")
     watched: list[WatchRecord] = []
     for issued in loaded.addresses.values():
         for network in catalogue.networks_of(Family(issued.family)):
-            lowest = chain.checkpoint_at(tx, network.name, issued.issued_at)
+            lowest = chain.checkpoint_at(tx, network.name, issued.issued_at - CLOCK_DOUBT)
             record = WatchRecord(
                 network=network.name,
                 address=issued.address,
@@ -77,6 +79,8 @@ def watch_again(tx: Tx, catalogue: Catalogue, loaded: LoadedInvoice, until: date
             )
             watches.reopen(tx, record)
             watched.append(watches.watch(tx, network.name, issued.address) or record)
+    if not watched:
+        raise Conflict("method_disabled", "No network on which this invoice has an address is enabled any more.")
     tx.ring(bells.WATCHES)
     return watched
 

@@ -51,7 +51,7 @@ def cursor(tx: Tx, name: str) -> BlockRef | None:
 
 
 def checkpoint_at(tx: Tx, name: str, moment: datetime) -> BlockRef | None:
-    """The newest checkpoint that is not younger than `moment`."""
+    """The newest checkpoint that is as old as `moment`, or older."""
     row = tx.row(
         "select number, hash, at from checkpoints where network = ? and at <= ? order by number desc limit 1",
         (name, to_ms(moment)),
