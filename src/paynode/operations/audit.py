@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from paynode.domain.ledger import ON_CHAIN
 from paynode.operations.catalogue import Catalogue
-from paynode.store import chain_rows, ledger
+from paynode.store import chain_rows, deposits, ledger
 from paynode.store.database import Tx
 
 
@@ -39,4 +39,7 @@ def audit(tx: Tx, catalogue: Catalogue) -> list[Mismatch]:
         final = chain_rows.final_units(tx, asset.network, method)
         if booked != final:
             found.append(Mismatch(method, "on our addresses by final rows", final, booked))
+    for deposit_id, method, units, taken in deposits.taken(tx):
+        if taken > units:
+            found.append(Mismatch(method, f"collected or gone of deposit {deposit_id}, at most", units, taken))
     return found

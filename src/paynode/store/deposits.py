@@ -1,7 +1,7 @@
 """Deposits: transfers to our addresses as merchants see them."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from fractions import Fraction
@@ -159,6 +159,20 @@ def _waiting(tx: Tx, where: str, values: tuple[str, ...]) -> list[WaitingDeposit
     found = tx.rows(f"select {DEPOSIT.of('d')} from deposits d where {_WAITING} and {where} order by d.id", values)
     records = [DEPOSIT.decode(row) for row in found]
     return [WaitingDeposit(each, each.units - each.lost - each.withdrawn - taken[each.id]) for each in records]
+
+
+def taken(tx: Tx) -> Iterator[tuple[str, str, int, int]]:
+    """Of every deposit that stands: its id, its method, its units, and how many of them are collected or gone."""
+    collected = Counter[str]()
+    for deposit_id, units in tx.rows(
+        "select s.deposit_id, s.units from sweep_deposits s join sweep_items i on i.id = s.item_id "
+        "where i.state = 'completed'"
+    ):
+        collected[deposit_id] += int(units)
+    for id_, method, units, lost, withdrawn in tx.rows(
+        "select id, method, units, lost, withdrawn from deposits where stage <> 'orphaned'"
+    ):
+        yield id_, method, int(units), collected[id_] + int(lost) + int(withdrawn)
 
 
 def final_of_pair(tx: Tx, network: str, address: str, method: str) -> list[PlacedDeposit]:
