@@ -403,6 +403,29 @@ async def test_what_is_not_a_plain_web_address_is_refused_unresolved(url: str) -
     assert (canary.contacted, names.asked) == ([], [])
 
 
+NEVER_PUBLIC = """
+127.0.0.1 127.1 2130706433 0x7f000001 017700000001 10.1 0xa9fea9fe 0 [::1] [::ffff:a00:1]
+localhost LOCALHOST localhost. shop.localhost localhost.localdomain ip6-localhost
+"""
+
+
+@pytest.mark.parametrize("host", NEVER_PUBLIC.split())
+async def test_a_host_that_is_never_public_is_refused_before_its_name_is_asked_for(host: str) -> None:
+    names = use_names()
+    async with Outbound() as outbound:
+        with pytest.raises(Refused, match="not public"):
+            outbound.check(f"http://{host}/hook")
+    async with Outbound([f"{host}:80"]) as outbound:
+        outbound.check(f"http://{host}/hook")
+    assert names.asked == []
+
+
+@pytest.mark.parametrize("host", ["134744072", "8.8", "mylocalhost.example", "localhost.example", "127.example"])
+async def test_a_host_that_may_be_public_is_left_to_its_name(host: str) -> None:
+    async with Outbound() as outbound:
+        outbound.check(f"http://{host}/hook")
+
+
 @pytest.mark.parametrize(
     ("url", "target", "host_header"),
     [

@@ -2,9 +2,9 @@
 
 A callback URL asks us to contact some machine in our own name, so the one rule
 here: nothing is contacted unless its *resolved* address is public, or the
-operator allowed that very `host:port`. Spellings are not judged: `127.1`,
-`0x7f000001` and a name that points to 10.0.0.1 are all told by what they
-resolve to. A name is resolved once per connection, and the connection goes to
+operator allowed that very `host:port`. `127.1`, `0x7f000001` and `localhost` are
+refused as soon as they are named; a name that points to 10.0.0.1, by what it
+resolves to. A name is resolved once per connection, and the connection goes to
 an address that was just judged, so no second answer can slip in between (DNS
 rebinding). A request that reuses a connection reuses its judged address.
 
@@ -26,7 +26,7 @@ import httpcore
 import httpx
 import trio
 
-from paynode.domain.egress import IPAddress, refusal
+from paynode.domain.egress import IPAddress, name_refusal, refusal
 
 URL_LENGTH_MAX = 2048
 EXCERPT_BYTES_MAX = 1024
@@ -146,8 +146,7 @@ class Outbound:
             return target
         if target.port < 1024 and target.port not in DEFAULT_PORTS.values():
             raise Refused("ports below 1024 other than 80 and 443 belong to other services")
-        with suppress(ValueError):  # a name, or a spelling only the resolver understands
-            _judge([ipaddress.ip_address(target.host)])
+        _judge_unresolved(target.host)
         return target
 
     async def post(self, url: str, *, body: bytes, headers: Mapping[str, str], deadline_seconds: float = 15) -> Answer:
@@ -251,7 +250,22 @@ def _judge(addresses: Iterable[IPAddress]) -> None:
     for address in addresses:
         reason = refusal(address)
         if reason is not None:  # without the address: that would map our network for the asker
-            raise Refused(f"the host's address is not public: {reason}")
+            raise _not_public(reason)
+
+
+def _judge_unresolved(host: str) -> None:
+    """Refuse what is not public whatever names resolve to: addresses, also as `127.1` or `0x7f000001`; localhost."""
+    reason = name_refusal(host)
+    if reason is not None:
+        raise _not_public(reason)
+    with suppress(ValueError):
+        _judge([ipaddress.ip_address(host)])
+    with suppress(OSError):  # not one of the spellings that the resolver takes for an IPv4 address
+        _judge([ipaddress.IPv4Address(socket.inet_aton(host))])
+
+
+def _not_public(reason: str) -> Refused:
+    return Refused(f"the host's address is not public: {reason}")
 
 
 async def _resolve(host: str, port: int) -> list[IPAddress]:

@@ -1,4 +1,4 @@
-"""Which addresses we contact at a user's wish: public ones, and no others.
+"""Which addresses and names we contact at a user's wish: public ones, and no others.
 
 Python's `is_private` and `is_global` are not enough: they let 100.64.0.0/10,
 site-local and the IPv6 forms that carry an IPv4 address through. So the table is
@@ -43,6 +43,7 @@ REFUSED_NETWORKS: tuple[tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, str
         ("ff00::/8", "multicast (RFC 4291)"),
     )
 )
+LOOPBACK_NAMES = frozenset({"localhost", "localhost.localdomain", "ip6-localhost", "ip6-loopback"})  # and Debian's
 GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")  # all that IANA has opened of IPv6 (RFC 4291)
 V4_MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")  # RFC 4291
 V4_COMPATIBLE = ipaddress.IPv6Network("::/96")  # RFC 4291
@@ -72,3 +73,9 @@ def refusal(address: IPAddress) -> str | None:
     if address.version == 6 and address not in GLOBAL_UNICAST:
         return "not global unicast (RFC 4291)"
     return None
+
+
+def name_refusal(name: str) -> str | None:
+    """Why we will not contact what this name leads to, if the name alone tells; else its addresses will."""
+    plain = name.lower().removesuffix(".")
+    return "loopback (RFC 6761)" if plain in LOOPBACK_NAMES or plain.endswith(".localhost") else None
