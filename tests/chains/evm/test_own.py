@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 from eth_account import Account
-from tests.chains.evm.scene import DEPTH, NATIVE, USDT, Scene, honest, scene
+from tests.chains.evm.scene import CHAIN, DEPTH, NATIVE, USDT, Scene, honest, scene
+from tests.lab.client import Deployed, call_data
 from tests.lab.stub import result
 
 from paynode.chains.base import Outgoing, PlannedTx, SignedTx
@@ -237,6 +238,94 @@ async def test_a_sweep_that_reverts_costs_its_fee_and_moves_nothing() -> None:
         assert not receipt.succeeded
         assert [(row.kind, row.method, row.units) for row in seen.rows] == [(RowKind.OUT, NATIVE, receipt.fee_units)]
         assert not seen.disputes
+
+
+async def authorise(s: Scene, nonce: int = 0) -> Deployed:
+    """The test's address runs a wallet's code from now on: signed with our key, sent by the gas station (EIP-7702)."""
+    code = await s.lab.deploy("WalletCode")
+    authorisation = Account.from_key(KEY).sign_authorization(
+        {"chainId": CHAIN, "address": code.address, "nonce": nonce}
+    )
+    fees = {"maxFeePerGas": 10**11, "maxPriorityFeePerGas": 10**9}
+    sent = {"type": 4, "chainId": CHAIN, "nonce": 0, "to": GAS_STATION, "value": 0, "gas": 100_000, "data": "0x"}
+    signed = Account.from_key(GAS_KEY).sign_transaction(sent | fees | {"authorizationList": [authorisation]})
+    receipt = await s.lab.receipt(await s.lab.rpc("eth_sendRawTransaction", "0x" + signed.raw_transaction.hex()))
+    assert receipt["status"] == "0x1"
+    assert await s.lab.rpc("eth_getTransactionCount", OURS, "latest") == hex(nonce + 1)
+    return code
+
+
+async def test_a_nonce_that_an_authorisation_used_up_delays_coins_and_never_hangs_them() -> None:
+    async with scene(providers=2) as s:
+        await shop_with_key(s)
+        await s.lab.set_balance(GAS_STATION, ETHER)
+        await authorise(s)
+        payer = await s.lab.deploy("Payer")
+        plain = await s.lab.send_native(OURS, 11, gas=100_000)
+        inner = await s.lab.invoke(payer, "pay", OURS, value=7)
+        seen = await s.tick()
+        assert (seen.rows, dict(seen.disputes), seen.checkpoint) == ((), {}, None)
+        await s.lab.mine(DEPTH)
+        seen = await s.tick()
+        assert {(row.source, row.units, row.tx_hash, row.block.hash) for row in seen.rows} == {
+            (RowSource.TX, 11, plain["transactionHash"], plain["blockHash"]),
+            (RowSource.INTERNAL, 7, inner["transactionHash"], inner["blockHash"]),
+        }
+        await s.settle()
+        assert not s.keeper.disputes
+        assert s.keeper.confirmed_units(OURS, NATIVE) == 18
+
+
+async def test_coins_that_leave_by_code_on_our_address_are_no_reason_to_invent_a_payment() -> None:
+    """Method: our address runs a wallet's code and sends coins in a stranger's transaction; then a payment comes."""
+    async with scene(providers=2) as s:
+        await shop_with_key(s)
+        await s.lab.set_balance(GAS_STATION, ETHER)
+        await s.lab.send_native(OURS, 50)
+        await s.tick()
+        await s.settle()
+        code = await authorise(s)
+        out = call_data(code.compiled, "execute", [[s.lab.accounts[9]], [30], [b""]])
+        await s.lab.send(OURS, out)
+        await s.lab.send_native(OURS, 40, gas=100_000)
+        for _ in range(3 * DEPTH):
+            await s.lab.mine()
+            await s.tick()
+            assert s.keeper.confirmed_units(OURS, NATIVE) <= 60
+        assert s.keeper.disputes[Pair(OURS, NATIVE)].observed_units == 60
+
+
+async def test_after_an_unknown_transaction_displaced_ours_what_left_is_booked_and_the_next_payment_found() -> None:
+    """Method: its nonce goes to one that the node did not sign; once that is final the node gives its own up."""
+    async with scene(providers=2) as s:
+        await shop_with_key(s)
+        await s.lab.send_native(OURS, ETHER)
+        await s.tick()
+        await s.settle()
+        ours, theirs = [
+            await s.chain.prepare(Outgoing(OURS, s.lab.accounts[9], s.assets[2], units, False), 0)
+            for units in (ETHER // 2, 1)
+        ]
+        remember(s, "sweep", ours, s.chain.sign(ours, KEY))
+        displacing = s.chain.sign(theirs, KEY)
+        await s.chain.broadcast(displacing)
+        receipt = await s.lab.receipt(displacing.tx_hash)
+        spent = int(receipt["gasUsed"], 16) * int(receipt["effectiveGasPrice"], 16) + 1
+        for _ in range(3 * DEPTH):
+            await s.lab.mine()
+            await s.tick()
+        assert s.keeper.disputes[Pair(OURS, NATIVE)].reason.startswith("its key has sent")
+        s.keeper.own.clear()  # as `record_replaced` does
+        s.keeper.own_nonces[OURS] = 1
+        for _ in range(3 * DEPTH):
+            await s.lab.mine()
+            await s.tick()
+        assert s.keeper.confirmed_units(OURS, NATIVE) == ETHER - spent
+        paid = await s.lab.send_native(OURS, 11)
+        (row,) = (await s.tick()).rows
+        assert (row.source, row.tx_hash) == (RowSource.TX, paid["transactionHash"])
+        await s.settle()
+        assert s.keeper.confirmed_units(OURS, NATIVE) == ETHER - spent + 11
 
 
 @pytest.mark.parametrize("providers", [1, 2])

@@ -6,7 +6,7 @@ we have receipts of, its native coins are not searched: what moved may be ours.
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from paynode.chains.evm.codec import rows_of_own
 from paynode.chains.evm.reads import Reads
@@ -61,3 +61,16 @@ def reasons_in_flight(sight: Sight, pairs: Iterable[Pair], addresses: Collection
     """Why those of `pairs` differ whose address is in flight, for people."""
     reason = "its key has sent a transaction that we have no receipt of"
     return {pair: reason for pair in pairs if sight.watchlist.is_native(pair) and pair.address in addresses}
+
+
+@dataclass(slots=True)
+class Patience:
+    """How long something has been in flight: by address, the first head at which it was."""
+
+    since_by_address: dict[str, int] = field(default_factory=dict)
+
+    def with_(self, addresses: Collection[str], head_number: int, depth: int) -> set[str]:
+        """Those of `addresses`, which are in flight now, whose receipt is still waited for: for `depth` blocks."""
+        before = self.since_by_address
+        self.since_by_address = {each: before.get(each, head_number) for each in addresses}
+        return {address for address, since in self.since_by_address.items() if head_number - since < depth}

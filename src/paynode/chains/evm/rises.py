@@ -52,12 +52,28 @@ class Starter:
         rows = [row for row in self.booked if row.pair == pair]
         agreed = self._agreed(pair, (), is_sure=False)
         rest = self._at_head(pair) - expected_units(rows, pair)
-        if 0 < rest < self.sight.watchlist.watch_by_address[pair.address].dust_units:
-            return self._unsearched(pair, rest, rows)
+        is_dust = 0 < rest < self.sight.watchlist.watch_by_address[pair.address].dust_units
+        if is_dust and (since := await self._known_since(pair, rows)) is not None:
+            return self._unsearched(pair, rest, rows, since)
         try:
             return await self._upon_all(pair, rows, rest, agreed) or await self._upon_proven(pair, rows)
         except Thrifty:
-            return self._unsearched(pair, rest, rows) if rest > 0 else None
+            if rest <= 0:
+                return None
+            shown = agreed_checkpoint(self.sight.books, pair, (), self._floor(pair), is_sure=False)
+            return self._unsearched(pair, rest, rows, await self._known_since(pair, rows) or shown)
+
+    async def _known_since(self, pair: Pair, rows: Sequence[Row]) -> BlockRef | None:
+        """The newest checkpoint, if `rows` are right there: what they do not know of came later. One read, always."""
+        since = self._agreed(pair, (), is_sure=True)
+        if since is None:
+            return None
+        self.memory.may_read(pair, self.sight.head)
+        try:
+            (units,) = await self.source.balances([(pair.address, since.number)], self.sight.head.number)
+        except Pruned:
+            return None
+        return since if units == expected_units(rows, pair, since.number) else None
 
     async def _upon_all(self, pair: Pair, rows: Sequence[Row], rest: int, agreed: BlockRef | None) -> Rise | None:
         """The search above the newest checkpoint, if all rows are below it and right there."""
@@ -77,7 +93,7 @@ class Starter:
         head = self.sight.head.number
         if rise.climb.residual_by_height[head] < 0:
             return None
-        floor = min(self.sight.books.floor(self.sight.watchlist.watch_by_address[pair.address], pair.method), head)
+        floor = self._floor(pair)
         agreed = self._agreed(pair, replaceable, is_sure=False)
         # Where rows stand that say "by then", not "there", books and balance are only equal from their block on.
         sums = {row.block.number for row in rise.proven if row.source in {RowSource.UNPLACED, RowSource.DRIFT}}
@@ -116,8 +132,8 @@ class Starter:
             return found
         return None
 
-    def _unsearched(self, pair: Pair, rest: int, rows: Sequence[Row]) -> Rise:
-        """`rest`, which arrived since the last checkpoint, without any reading.
+    def _unsearched(self, pair: Pair, rest: int, rows: Sequence[Row], since: BlockRef | None) -> Rise:
+        """`rest`, which arrived after `since`, as it is.
 
         Dust grows in one row while that is dust itself. A row of this very head grows in any case: it has its key.
         """
@@ -128,11 +144,16 @@ class Starter:
             if is_unplaced and (row.block.hash == head.hash or rest + row.units < dust_units):
                 grown.append(row)
                 rest += row.units
-        since = self._agreed(pair, (), is_sure=True)
         return Rise(pair, (), grown, unplaced=(unplaced(pair, rest, head, grown, since),))
 
     def _agreed(self, pair: Pair, replaceable: Sequence[Row], *, is_sure: bool) -> BlockRef | None:
-        return agreed_checkpoint(self.sight.books, pair, replaceable, self.canonical_below, is_sure=is_sure)
+        right_below = self.memory.wrong_from.get(pair, self.sight.head.number + 1) - 1
+        limit = min(self.canonical_below, right_below)
+        return agreed_checkpoint(self.sight.books, pair, replaceable, limit, is_sure=is_sure)
+
+    def _floor(self, pair: Pair) -> int:
+        floor = self.sight.books.floor(self.sight.watchlist.watch_by_address[pair.address], pair.method)
+        return min(floor, self.sight.head.number)
 
     def _rise(self, pair: Pair, proven: Sequence[Row], replaceable: Sequence[Row]) -> Rise:
         rise = Rise(pair, proven, replaceable)

@@ -4,11 +4,12 @@ The one rule: what is saved is precision, never money. An address that has used 
 booked, `unplaced`; no other address notices. Time is the chain's.
 """
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from paynode.chains.evm.traces import TraceMethod
-from paynode.domain.chain import BlockRef, Pair
+from paynode.domain.chain import BlockRef, Pair, Row, RowSource
 
 READS_PER_HOUR_MAX = 300  # of one address: thirty payments a few blocks apart, or twenty after a long outage
 HOUR = timedelta(hours=1)
@@ -20,6 +21,7 @@ class NativeMemory:
 
     reads: dict[Pair, list[tuple[datetime, int]]] = field(default_factory=dict)  # of the last hour: when, how many
     refused: dict[tuple[str, TraceMethod], datetime] = field(default_factory=dict)  # by provider: when it did
+    wrong_from: dict[Pair, int] = field(default_factory=dict)  # the lowest block of a row that is gone
 
     def may_read(self, pair: Pair, head: BlockRef, count: int = 1) -> bool:
         """Whether `count` more balances of `pair` may be read now; if so, they are counted."""
@@ -27,6 +29,18 @@ class NativeMemory:
         is_within = sum(reads for _, reads in recent) + count <= READS_PER_HOUR_MAX
         self.reads[pair] = [*recent, (head.at, count)] if is_within else recent
         return is_within
+
+    def doubt(
+        self, replaced: Iterable[Row], refused: Iterable[Row], rows: Iterable[Row], open_pairs: Collection[Pair]
+    ) -> None:
+        """The books were wrong about rows that are gone: equal at a checkpoint since then, they say nothing about when.
+
+        Once all `rows` of a pair are proven, and it is not open, its checkpoints mean what they say again.
+        """
+        unsettled = {*open_pairs, *(row.pair for row in rows if not row.confirmed)}
+        self.wrong_from = {pair: height for pair, height in self.wrong_from.items() if pair in unsettled}
+        for row in (*(each for each in replaced if each.source is RowSource.INTERNAL), *refused):
+            self.wrong_from[row.pair] = min(row.block.number, self.wrong_from.get(row.pair, row.block.number))
 
     def keep_recent(self, head: BlockRef) -> None:
         """Forget the pairs that were not searched within the hour."""

@@ -33,7 +33,7 @@ from paynode.chains.evm.explain import (
 from paynode.chains.evm.fork import Fork, all_heights, find_fork, is_doubtful, lowered_floors, young_heights
 from paynode.chains.evm.natives import Natives, find_natives
 from paynode.chains.evm.opening import find_openings
-from paynode.chains.evm.own import Mined, find_own, in_flight, reasons_in_flight
+from paynode.chains.evm.own import Mined, Patience, find_own, in_flight, reasons_in_flight
 from paynode.chains.evm.reads import Reads
 from paynode.chains.evm.sight import Sight
 from paynode.chains.evm.thrift import NativeMemory
@@ -56,7 +56,7 @@ class Memory:
     logs: LogMemory = field(default_factory=LogMemory)
     natives: NativeMemory = field(default_factory=NativeMemory)
     mined: dict[str, Mined] = field(default_factory=dict)  # by OwnTx.id
-    waiting_since: dict[str, int] = field(default_factory=dict)  # by address with something in flight: the first head
+    patience: Patience = field(default_factory=Patience)
     suspected_at: dict[int, int] = field(default_factory=dict)  # by id of a confirmed row that seems gone: the head
     coded: set[str] = field(default_factory=set)  # addresses that had code when last looked at: others may call them
     treasury: dict[Pair, Mark] = field(default_factory=dict)
@@ -87,13 +87,16 @@ class Tick:
         rows = unbooked((row for one in mined for row in one.rows(sight)), standing)
         opened = await find_openings(sight, self.second, in_flight_addresses, self.memory.opened)
         rows += opened.rows
-        claimed = await find_claimed(sight, self.second, [*standing, *rows], in_flight_addresses)
+        patient = self.memory.patience.with_(in_flight_addresses, sight.head.number, self.depth)
+        # What we signed will have a receipt; what else used up a nonce, as an EIP-7702 authorisation does, has none.
+        awaited = patient | in_flight_addresses & {own.sender for own in self._without(mined)}
+        claimed = await find_claimed(sight, self.second, [*standing, *rows], awaited)
         rows += claimed.rows
         rows += await self._tokens(sight, [*standing, *rows])
         rows += await self._touched(sight, [*standing, *rows])
         closed = await self._close(sight, [*standing, *rows])
         rows += closed.rows
-        natives = await self._natives(sight, fork, [*standing, *rows], in_flight_addresses)
+        natives = await self._natives(sight, fork, [*standing, *rows], awaited)
         rows += natives.rows
 
         cancelled = cancelled_drift(sight.balances, standing, rows)
@@ -103,7 +106,7 @@ class Tick:
         rows += drift.rows
         kept = [replace(row, credit=drift.credits.get(row.id or 0, row.credit)) for row in kept]
         open_pairs = differing(self.watchlist.pairs, sight.balances, [*kept, *rows])
-        waiting = self._waiting(sight, open_pairs, in_flight_addresses)
+        waiting = {pair for pair in open_pairs if self.watchlist.is_native(pair) and pair.address in patient}
         disputes = open_disputes(
             open_pairs - waiting,
             sight.balances,
@@ -113,6 +116,7 @@ class Tick:
             reasons_in_flight(sight, open_pairs, in_flight_addresses),
         )
         verdict = await self._verify(sight, [*kept, *rows], open_pairs, mined)
+        self.memory.natives.doubt(natives.dropped, verdict.refused, [*kept, *rows], open_pairs)
 
         orphaned = [*voided, *verdict.gone]
         fork = replace(fork, orphaned=tuple(orphaned))
@@ -298,9 +302,9 @@ class Tick:
         unsettled = {pair.address for pair in open_pairs | self.doubted | closed.unfinished}
         return frozenset(watch.address for watch in self.books.watches if watch.is_ending) - unsettled
 
-    async def _natives(self, sight: Sight, fork: Fork, booked: list[Row], in_flight_addresses: set[str]) -> Natives:
-        """Rule 7, for every pair with nothing of ours in flight."""
-        pairs = {pair for pair in self._open(sight, booked, is_native=True) if pair.address not in in_flight_addresses}
+    async def _natives(self, sight: Sight, fork: Fork, booked: list[Row], awaited: set[str]) -> Natives:
+        """Rule 7, for every pair that waits for no receipt of ours."""
+        pairs = {pair for pair in self._open(sight, booked, is_native=True) if pair.address not in awaited}
         if not pairs:
             return Natives()
         canonical_below = sight.head.number if fork.fork_number is None else fork.fork_number
@@ -381,18 +385,6 @@ class Tick:
             for pair in differing(self.watchlist.pairs - self.doubted, sight.balances, booked)
             if self.watchlist.is_native(pair) is is_native
         }
-
-    def _waiting(self, sight: Sight, open_pairs: frozenset[Pair], addresses: set[str]) -> frozenset[Pair]:
-        """The native pairs that wait for a receipt of ours: patience ends after `depth` blocks."""
-        before = self.memory.waiting_since
-        self.memory.waiting_since = {each: before.get(each, sight.head.number) for each in addresses}
-        return frozenset(
-            pair
-            for pair in open_pairs
-            if self.watchlist.is_native(pair)
-            and pair.address in addresses
-            and sight.head.number - self.memory.waiting_since[pair.address] < self.depth
-        )
 
 
 def _ids(rows: Iterable[Row]) -> tuple[int, ...]:
