@@ -42,7 +42,7 @@ from paynode.operations.catalogue import Catalogue
 from paynode.operations.startup import StartupProblem
 from paynode.outbound import Outbound
 from paynode.seed import Seed, load_seed
-from paynode.services import auditor, rates, scanner, sender, sweeper, timers, watchdog, webhooks
+from paynode.services import auditor, listing, rates, scanner, sender, sweeper, timers, watchdog, webhooks
 from paynode.services.simulation import Simulation
 from paynode.sources.rates import RateSource, opened
 from paynode.store import chain, provider_usage, stores
@@ -56,6 +56,7 @@ SIM_GAS_UNITS = 10**19  # what a simulated gas station starts with: ten coins of
 # A loop that has not come round for this long is stuck: the watchdog then lets the supervisor restart us.
 PATIENCE_SECONDS = 600.0  # of what waits for networks: past an idle scanner's heartbeat, and its longest tick
 AUDIT_PATIENCE_SECONDS = 2 * auditor.INTERVAL_SECONDS
+LISTING_PATIENCE_SECONDS = 2 * listing.INTERVAL_SECONDS
 SHORT_PATIENCE_SECONDS = 60.0  # of what waits for nobody: these loops come round every second or two
 
 FULL_DISK_SECONDS = 5.0
@@ -236,6 +237,8 @@ async def _start_network(services: trio.Nursery, node: Node, name: str, network:
     await services.start(_outlast, look)
     beat = progress.beater(f"sweeper:{name}", PATIENCE_SECONDS)
     await services.start(_outlast, partial(sweeper.run, database, catalogue, network, clock=clock, beat=beat))
+    beat = progress.beater(f"listing:{name}", LISTING_PATIENCE_SECONDS)
+    await services.start(partial(listing.run, database, catalogue, network, clock=clock, beat=beat))
     private_key = node.keys_of(node.catalogue.networks[name])
     if private_key is not None:
         beat = progress.beater(f"sender:{name}", PATIENCE_SECONDS)

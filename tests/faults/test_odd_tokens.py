@@ -18,6 +18,7 @@ ODD = {
     "growing": ("Issued", 6),
     "wiped": ("Issued", 6),
     "mute": ("Awkward", 6),
+    "wide": ("FalseTopUp", 6),  # in truth 18
 }
 cases = Together(partial(town, listed=ODD))
 
@@ -90,6 +91,16 @@ async def test_a10_a_balance_that_is_not_told_is_not_zero(town: Town) -> None:
     assert (await town.shop.seen(invoice))["amount_confirmed"] == "0.00"
     await town.lab.invoke(token, "setWay", address(invoice), 0)
     await town.until_paid(invoice)
+
+
+@cases.in_the_end
+async def test_a10_a_token_that_counts_in_other_decimals_than_the_config_is_not_offered(town: Town) -> None:
+    """A price of 20 in the config's decimals would be next to nothing in the token's."""
+    (listed,) = [each for each in (await town.shop.get("/v1/payment_methods"))["data"] if each["method"] == "eth_wide"]
+    assert (listed["ready"], listed["reason"]) == (
+        False,
+        "its contract counts in 18 decimals, the config in 6",
+    )
 
 
 @cases.in_the_end

@@ -122,7 +122,7 @@ class Node:
     async def _is_watching(self) -> bool:
         assert self.is_running, f"the node has ended: {self.log[-3000:]}"
         methods = await self.get("/v1/payment_methods")
-        return all(method["ready"] for method in methods["data"])
+        return all(method["ready"] or method["reason"] for method in methods["data"])  # refused: presets' tokens
 
     async def _answers(self) -> bool:
         assert self.is_running, f"the node has ended: {self.log[-3000:]}"

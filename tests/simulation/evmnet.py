@@ -153,6 +153,10 @@ class SimulatedEvm(EvmChain):
     async def balance_units(self, asset: Asset, address: str) -> int:
         return (await self._reached()).units(address, asset)
 
+    async def listing_trouble(self, asset: Asset) -> str | None:
+        await self._reached()
+        return None
+
     async def pending_nonce(self, sender: str) -> int:
         net = await self._reached()
         waiting = [payment.nonce + 1 for payment in net.mempool if payment.sender == sender]

@@ -8,7 +8,7 @@ from paynode.config import Network
 from paynode.domain.money import Asset
 from paynode.operations.once import Answer
 from paynode.operations.views import View
-from paynode.store import chain
+from paynode.store import chain, refused_methods
 from paynode.store.database import Tx
 
 routes = Routes()
@@ -17,14 +17,14 @@ routes = Routes()
 @routes.get("/v1/payment_methods", scope="store:read")
 def list_all(call: Call[Nothing], tx: Tx) -> Answer:
     """Those of disabled networks too: invoices may name them no more, yet old ones do."""
-    found = []
+    found, refused = [], refused_methods.reasons(tx)
     for network in call.node.catalogue.config.networks.values():
         is_ready = network.is_enabled and chain.cursor(tx, network.name) is not None
-        found += [_view(network, asset, is_ready=is_ready) for asset in network.assets]
+        found += [_view(network, asset, refused.get(asset.method), is_ready=is_ready) for asset in network.assets]
     return list_answer(found)
 
 
-def _view(network: Network, asset: Asset, *, is_ready: bool) -> View:
+def _view(network: Network, asset: Asset, refused: str | None, *, is_ready: bool) -> View:
     return {
         "object": "payment_method",
         "method": asset.method,
@@ -37,5 +37,6 @@ def _view(network: Network, asset: Asset, *, is_ready: bool) -> View:
         "stable": asset.is_stable,
         "confirmations": network.confirmations,
         "enabled": network.is_enabled,
-        "ready": is_ready,
+        "ready": is_ready and refused is None,
+        "reason": refused,
     }

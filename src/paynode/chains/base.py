@@ -117,6 +117,10 @@ class Chain(Protocol):
 
     async def balance_units(self, asset: Asset, address: str) -> int: ...
 
+    async def listing_trouble(self, asset: Asset) -> str | None:
+        """Why `asset` is not what we think it is, for people; None: nothing speaks against it."""
+        ...
+
     async def pending_nonce(self, sender: str) -> int:
         """The next nonce of `sender` in the network's view, its mempool included."""
         ...

@@ -47,10 +47,10 @@ async def _try_asset(chain: EvmChain, asset: Asset) -> None:
     """A token has a contract that tells balances, and counts in the decimals that the config says."""
     try:
         await chain.balance_units(asset, NOBODY)
-        decimals = asset.decimals if asset.contract is None else await chain.contract_decimals(asset.contract)
+        wrong = await chain.listing_trouble(asset)
     except Unavailable as trouble:
         text = f"{asset.method}: no balance ({trouble}). Check the token's contract in the config."
         raise Failure(ExitCode.PROBLEM, text) from None
-    if decimals not in {None, asset.decimals}:
-        text = f"{asset.method}: its contract counts in {decimals} decimals, the config in {asset.decimals}. "
-        raise Failure(ExitCode.PROBLEM, f"{text}Check both: payments would be taken for much less or much more.")
+    if wrong is not None:
+        text = f"{asset.method}: {wrong}. Check both: payments would be taken for much less or much more."
+        raise Failure(ExitCode.PROBLEM, text)

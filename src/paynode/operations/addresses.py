@@ -7,7 +7,7 @@ from paynode.config import Family, Network
 from paynode.domain.errors import Conflict
 from paynode.operations.catalogue import Catalogue, Derive
 from paynode.operations.loading import LoadedInvoice
-from paynode.store import bells, chain, invoices, stores, sweeps, watches
+from paynode.store import bells, chain, invoices, refused_methods, stores, sweeps, watches
 from paynode.store.database import Tx
 from paynode.store.invoices import AddressRecord, InvoiceRecord, MethodRecord
 from paynode.store.watches import WatchRecord
@@ -24,12 +24,15 @@ def issue_address(
     nothing can have been paid to an address before it was shown.
 
     Raises:
-        Conflict: the method's network was never looked at, so its money could be missed.
+        Conflict: the method's network was never looked at, so its money could be missed, or its token is not what the
+            config says.
     """
     if entry.network not in catalogue.networks:
         raise Conflict("method_disabled", f"{entry.method} is not offered any more.")
     if chain.cursor(tx, entry.network) is None:
         raise Conflict("network_not_ready", f"{entry.network} has not been reached yet; see its state in /v1/networks.")
+    if (reason := refused_methods.reasons(tx).get(entry.method)) is not None:
+        raise Conflict("method_refused", f"{entry.method} is not offered: {reason}.")
     family = catalogue.family(entry.network)
     issued = invoices.addresses(tx, record.id).get(family) or _derived(tx, catalogue, record, family, derive, now)
     methods = invoices.methods(tx, record.id)

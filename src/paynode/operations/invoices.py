@@ -20,7 +20,7 @@ from paynode.operations.loading import LoadedInvoice
 from paynode.operations.moments import terms_begin
 from paynode.operations.pricing import rate_to_lock, usable, why_unusable
 from paynode.operations.rates import want
-from paynode.store import invoices
+from paynode.store import invoices, refused_methods
 from paynode.store.database import Tx
 from paynode.store.ids import new_id
 from paynode.store.invoices import AddressRecord, InvoiceRecord, MethodRecord
@@ -252,7 +252,9 @@ def _offered(tx: Tx, catalogue: Catalogue, command: CreateInvoice, now: datetime
         RateUnavailable: none are named, and no rate is known for any.
     """
     if not command.methods:
-        known = [asset for asset in catalogue.assets.values() if _has_rate(tx, catalogue, command.currency, asset, now)]
+        refused = refused_methods.reasons(tx)
+        fit = [asset for asset in catalogue.assets.values() if asset.method not in refused]
+        known = [asset for asset in fit if _has_rate(tx, catalogue, command.currency, asset, now)]
         if not known:
             first = next(iter(catalogue.assets.values()))
             reason = why_unusable(tx, catalogue, first.symbol, command.currency, now)

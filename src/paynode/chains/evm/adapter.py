@@ -171,9 +171,17 @@ class EvmChain:
             return await self._reads(provider).token_balance(asset.contract, address)
         return int(await provider.call("eth_getBalance", [address, "latest"], Quantity), 16)
 
-    async def contract_decimals(self, contract: str) -> int | None:
-        """What a token's contract says of its decimals; None: nothing. It is never believed, only compared."""
-        return await self._reads(self._pool.first).token_decimals(contract)
+    async def listing_trouble(self, asset: Asset) -> str | None:
+        """What a contract says of its decimals is never believed, only compared."""
+        if asset.contract is None:
+            return None
+        reads = self._reads(self._pool.first)
+        if not await reads.has_code(asset.contract):
+            return f"there is no contract at {asset.contract}"
+        decimals = await reads.token_decimals(asset.contract)
+        if decimals not in {None, asset.decimals}:
+            return f"its contract counts in {decimals} decimals, the config in {asset.decimals}"
+        return None
 
     async def pending_nonce(self, sender: str) -> int:
         """The highest that a provider counts: each knows its own mempool only."""

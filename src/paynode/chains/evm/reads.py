@@ -183,6 +183,10 @@ class Reads:
         self._check(len(answer) >= 66 and answer.startswith("0x"), "eth_call")
         return int(answer[:66], 16)
 
+    async def has_code(self, address: str) -> bool:
+        answer: str = await self._ask("eth_getCode", [address, "latest"], Bytes)
+        return len(answer) > len("0x")
+
     async def token_decimals(self, contract: str) -> int | None:
         """What the contract says; None: nothing that can be read. ERC-20 does not ask for it."""
         try:

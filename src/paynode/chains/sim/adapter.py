@@ -77,6 +77,10 @@ class SimChain:
     async def balance_units(self, asset: Asset, address: str) -> int:
         return (await self._reached()).units(address, asset.method)
 
+    async def listing_trouble(self, asset: Asset) -> str | None:
+        await self._reached()
+        return None
+
     async def pending_nonce(self, sender: str) -> int:
         return (await self._reached()).pending_nonce(sender)
 
