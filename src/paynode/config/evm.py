@@ -25,6 +25,7 @@ _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 _BASE58 = {
     character: index for index, character in enumerate("123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz")
 }
+_FIELD = 2**256 - 2**32 - 977  # of secp256k1
 _XPUB_VERSION = bytes.fromhex("0488b21e")
 
 
@@ -74,7 +75,7 @@ def parse_account_xpub(value: object) -> str:
     if not isinstance(value, str) or not value.startswith("xpub"):
         raise Wrong("is not an extended public key", remedy)
     serialized = _base58check(value)
-    if serialized is None or len(serialized) != 78 or serialized[:4] != _XPUB_VERSION or serialized[45] not in (2, 3):
+    if serialized is None or len(serialized) != 78 or serialized[:4] != _XPUB_VERSION or not _is_key(serialized[45:]):
         raise Wrong("is not a whole extended public key", remedy)
     if serialized[4] != ACCOUNT_DEPTH or int.from_bytes(serialized[9:13], "big") < HARDENED:
         raise Wrong("is not the key of an account: its depth is not m/44'/60'/account'", remedy)
@@ -86,6 +87,12 @@ def account_of(xpub: str) -> int:
     serialized = _base58check(xpub)
     assert serialized is not None, "parse_account_xpub accepted it"
     return int.from_bytes(serialized[9:13], "big") - HARDENED
+
+
+def _is_key(point: bytes) -> bool:
+    """Whether these 33 bytes are a point of secp256k1, y^2 = x^3 + 7. https://www.secg.org/sec1-v2.pdf 2.3.4"""
+    x = int.from_bytes(point[1:], "big")
+    return point[0] in (2, 3) and x < _FIELD and pow(x**3 + 7, (_FIELD - 1) // 2, _FIELD) == 1  # Euler's criterion
 
 
 def _base58check(text: str) -> bytes | None:

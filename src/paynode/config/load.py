@@ -43,6 +43,7 @@ from paynode.config.values import (
 from paynode.domain.invoice import Tolerance
 
 FILE_BYTES_MAX = 256 * 1024  # a config of a hundred networks has a tenth of it
+DEPTH_MAX = 10  # no key stands deeper than five
 ACCOUNT_MAX = (1 << 31) - 1  # BIP-32: hardened indices
 
 _STORE_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
@@ -58,13 +59,8 @@ def load_config(path: Path, *, environ: Mapping[str, str], require_mnemonic: boo
         ConfigMistakes: with everything that is wrong; the documented exit code is 78 (EX_CONFIG).
     """
     reading = Reading()
-    try:
-        values = _parse(path)
-        secrets = list(betrayed(values))
-    except RecursionError:
-        problem = f"{path} has tables or lists in each other without end"
-        raise ConfigMistakes([Mistake("", problem, "Name the config file with -c")]) from None
-    for secret in secrets:
+    values = _parse(path)
+    for secret in betrayed(values):
         reading.note(secret.key, secret.problem, secret.remedy)
     top = Table(values, reading)
     credentials = Credentials(path.absolute().parent, environ)
@@ -114,7 +110,24 @@ def _parse(path: Path) -> dict[str, object]:
     except tomllib.TOMLDecodeError as error:
         problem = f"{path} is not TOML: {error}"
         raise ConfigMistakes([Mistake("", problem, "Correct that line; https://toml.io explains the format")]) from None
+    except RecursionError:
+        raise _too_deep(path) from None
+    if _is_deeper(values, DEPTH_MAX):
+        raise _too_deep(path)
     return values
+
+
+def _too_deep(path: Path) -> ConfigMistakes:
+    problem = f"{path} has tables or lists in each other, more than {DEPTH_MAX} deep"
+    return ConfigMistakes([Mistake("", problem, "Name the config file with -c")])
+
+
+def _is_deeper(value: object, depth_max: int) -> bool:
+    level = [value]
+    for _ in range(depth_max + 1):
+        tables = [inner for each in level if isinstance(each, dict) for inner in each.values()]
+        level = [*tables, *(inner for each in level if isinstance(each, list) for inner in each)]
+    return bool(level)
 
 
 def _node(top: Table, folder: Path) -> tuple[Mode | None, Node]:
