@@ -106,7 +106,7 @@ async def test_b2_a_provider_that_does_not_know_its_own_newest_block_decides_not
     town.proxy.rules = [Rule(Fault.NULL, methods=of("eth_getBlockByNumber"))]
     await town.lab.transfer(town.usdt, address(invoice), 20 * USDT)
     seen = await town.shop.until_network("degraded")
-    assert "eth_getBlockByNumber" in seen["reason"]
+    assert re.search(r"eth_getBlockByNumber|does not know block", seen["reason"])
     assert (await town.shop.seen(invoice))["deposits"] == []
     town.proxy.calm()
     paid = await town.shop.until_invoice(invoice, status="paid", payment_state="exact")
