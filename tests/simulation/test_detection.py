@@ -5,7 +5,7 @@ operations and store over chains in memory, whose truth the checker reads past e
 
 A life is repeated by its seed, which a failure prints together with the shortest script that still fails:
 
-    PAYNODE_SIMULATION_SEED=123 .venv/bin/pytest tests/simulation/test_detection.py -k certain
+    PAYNODE_SIMULATION_SEED=123 .venv/bin/pytest -m soak tests/simulation/test_detection.py -k certain
 """
 
 import os
