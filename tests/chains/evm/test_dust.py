@@ -5,7 +5,7 @@ from datetime import timedelta
 from tests.chains.evm.scene import DEPTH, NATIVE, our_address, scene
 from tests.chains.evm.village import OURS, Village
 
-from paynode.chains.evm.thrift import READS_PER_HOUR_MAX
+from paynode.chains.evm.thrift import PAIRS_PER_TICK_MAX, READS_PER_HOUR_MAX
 from paynode.domain.chain import RowSource
 
 QUIET = ["eth_getBlockByNumber", "eth_call"]
@@ -135,3 +135,23 @@ def test_a_capped_address_is_booked_at_every_look_and_searched_again_after_an_ho
     block = village.mine(village.paid(a, 5), then=3)
     (row,) = village.tick().rows
     assert (row.source, row.block.hash) == (RowSource.TX, block.hash)
+
+
+def test_after_an_outage_a_tick_searches_no_more_than_it_can_end_and_nobody_starves() -> None:
+    """Half of the addresses held coins before they were watched, which nothing explains: their turn comes and goes."""
+    village = Village()
+    addresses = [our_address(number) for number in range(1, 2 * PAIRS_PER_TICK_MAX + 1)]
+    hopeless, paid = addresses[:PAIRS_PER_TICK_MAX], addresses[PAIRS_PER_TICK_MAX:]
+    village.mine(*(village.paid(address, 1) for address in hopeless))
+    village.tick()
+    village.watch(*addresses)
+    number_by_address = {address: village.mine(village.paid(address, 7), then=9).number for address in paid}
+    reads = 0
+    for _ in range(2):
+        village.tick()
+        searched = village.memory.natives.reads
+        assert len(searched) - reads == PAIRS_PER_TICK_MAX
+        reads = len(searched)
+    assert {row.address: row.block.number for row in village.keeper.standing} == number_by_address
+    village.settle()
+    assert all(row.confirmed for row in village.keeper.standing)

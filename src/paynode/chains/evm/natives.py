@@ -40,7 +40,7 @@ async def find_natives(
     """
     memory.keep_recent(sight.head)
     starter = Starter(sight, source, booked, canonical_below, memory)
-    rises = [rise for pair in sorted(pairs) if (rise := await starter.begin(pair)) is not None]
+    rises = [rise for pair in memory.first_in_turn(pairs) if (rise := await starter.begin(pair)) is not None]
     await _climb(sight, source, rises, memory)
     steps_by_pair = {rise.pair: steps for rise in rises if (steps := rise.climb.steps()) is not None}
     placed = {step.high for steps in steps_by_pair.values() for step in steps if step.is_placed}

@@ -12,6 +12,7 @@ from paynode.chains.evm.traces import TraceMethod
 from paynode.domain.chain import BlockRef, Pair, Row, RowSource
 
 READS_PER_HOUR_MAX = 300  # of one address: thirty payments a few blocks apart, or twenty after a long outage
+PAIRS_PER_TICK_MAX = 25  # about 450 calls: a tick of two minutes has time for 600 at the slowest rate, and is then lost
 HOUR = timedelta(hours=1)
 
 
@@ -41,6 +42,14 @@ class NativeMemory:
         self.wrong_from = {pair: height for pair, height in self.wrong_from.items() if pair in unsettled}
         for row in (*(each for each in replaced if each.source is RowSource.INTERNAL), *refused):
             self.wrong_from[row.pair] = min(row.block.number, self.wrong_from.get(row.pair, row.block.number))
+
+    def first_in_turn(self, pairs: Iterable[Pair]) -> list[Pair]:
+        """As many of `pairs` as one tick may search: those with the fewest reads within the hour, so that none starves.
+
+        After a long outage there may be hundreds, and only a tick that ends stores what it found.
+        """
+        turn = sorted((sum(count for _, count in self.reads.get(pair, ())), pair) for pair in pairs)
+        return sorted(pair for _, pair in turn[:PAIRS_PER_TICK_MAX])
 
     def keep_recent(self, head: BlockRef) -> None:
         """Forget the pairs that were not searched within the hour."""
