@@ -19,7 +19,7 @@ log = structlog.get_logger()
 def unopened(tx: Tx, network: str, gas_addresses: Iterable[str]) -> frozenset[str]:
     """Gas accounts of which nothing is known: no row, no transaction of ours, no opening."""
     addresses = sorted(gas_addresses)
-    known = {row.address for row in chain_rows.standing_rows(tx, network, addresses)}
+    known = chain_rows.addresses_with_rows(tx, network, addresses)
     known |= outgoing.next_unfinal_nonces(tx, network, addresses).keys()
     return frozenset(address for address in addresses if address not in known)
 

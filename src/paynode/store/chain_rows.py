@@ -141,6 +141,16 @@ def standing_rows(tx: Tx, name: str, addresses: Sequence[str]) -> list[RowRecord
     return [ROW.decode(row) for row in found]
 
 
+def addresses_with_rows(tx: Tx, name: str, addresses: Sequence[str]) -> set[str]:
+    """Those of these addresses that have a row that is not void."""
+    found = tx.rows(
+        "select a.value from json_each(?) a where exists (select 1 from chain_rows r indexed by chain_rows_of_address "
+        "where r.network = ? and r.address = a.value and r.voided_at is null)",
+        (json.dumps(addresses), name),
+    )
+    return {address for (address,) in found}
+
+
 def rows_of_tx(tx: Tx, name: str, tx_hash: str) -> list[RowRecord]:
     """Every row that one transaction made, void ones included, oldest first."""
     found = tx.rows(f"select {ROW.sql} from chain_rows where network = ? and tx_hash = ? order by id", (name, tx_hash))
