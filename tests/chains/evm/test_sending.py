@@ -1,10 +1,14 @@
 """The way out: what is built, what is refused, what a broadcast may answer."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
+import eth_abi
 import msgspec
 import pytest
 from eth_account import Account
+from eth_utils import function_signature_to_4byte_selector
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.chains.evm.scene import NATIVE, Scene, honest, scene
@@ -13,7 +17,7 @@ from tests.lab.stub import error, result
 from paynode.chains.base import Outgoing, Refused, TxStatus, Unavailable, WouldRevert
 from paynode.chains.evm import sending
 from paynode.chains.evm.refusals import Answer, answer_to_broadcast, is_revert
-from paynode.chains.evm.sending import L1_FEE_ORACLE, Draft, raised
+from paynode.chains.evm.sending import L1_FEE_ORACLE, NODE_INTERFACE, Draft, raised
 from paynode.chains.jsonrpc import RpcError
 from paynode.domain.money import Asset
 
@@ -78,7 +82,7 @@ async def test_a_bump_of_a_native_sweep_lowers_the_value_and_still_leaves_nothin
 async def test_a_sum_below_its_own_fee_is_not_swept() -> None:
     async with scene() as s:
         await s.lab.send_native(OURS, 1000)
-        with pytest.raises(Refused, match="more than what is there"):
+        with pytest.raises(Refused, match="more than a quarter"):
             await s.chain.prepare(Outgoing(OURS, s.lab.accounts[9], native(s), 1000, empties_sender=True), 0)
 
 
@@ -142,6 +146,53 @@ async def test_a_payee_that_burns_gas_gets_no_boundless_limit() -> None:
         await s.lab.set_code(burner, "0x61ffff5b6001900380600357" + "00")
         with pytest.raises(WouldRevert, match="gas"):
             await s.chain.prepare(Outgoing(OURS, burner, native(s), 1, False), 0)
+
+
+def rollup(estimate: int, parent_gas: int) -> Callable[[dict[str, Any], dict[str, Any]], dict[str, Any]]:
+    """Answers as Arbitrum's: gas estimates hold what the parent chain costs, and its NodeInterface tells how much."""
+
+    def twist(call: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+        if call["method"] == "eth_estimateGas":
+            return result(call, hex(estimate))
+        if call["method"] != "eth_call" or call["params"][0]["to"] != NODE_INTERFACE:
+            return answer
+        data = bytes.fromhex(call["params"][0]["data"][2:])
+        assert data[:4] == function_signature_to_4byte_selector("gasEstimateL1Component(address,bool,bytes)")
+        to, is_creation, inner = eth_abi.decode(["address", "bool", "bytes"], data[4:])
+        assert (len(to), is_creation, len(inner) in {0, 68}) == (42, False, True)
+        return result(call, "0x" + eth_abi.encode(["uint64", "uint256", "uint256"], [parent_gas, 10**7, 10**11]).hex())
+
+    return twist
+
+
+async def test_gas_for_a_dear_parent_chain_is_no_reason_to_wait_and_gas_that_is_burned_is() -> None:
+    async with scene(providers=1) as s:
+        await s.lab.send_native(OURS, ETHER)
+        await s.lab.transfer(s.usdt, OURS, 500)
+        payee = s.lab.accounts[9]
+        coins = Outgoing(OURS, payee, native(s), ETHER, empties_sender=True)
+        token = Outgoing(OURS, payee, s.assets[0], 500, empties_sender=False)
+        s.liars[0].twist = rollup(2_021_000, 2_000_000)
+        assert draft((await s.chain.prepare(coins, 0)).body).gas == 2_021_000 * 5 // 4
+        assert draft((await s.chain.prepare(token, 0)).body).gas == 2_021_000 * 5 // 4
+        assert (await s.chain.fees(native(s), OURS, payee)).transfer_cost > 0
+        for parent_gas in (0, 500_000):
+            s.liars[0].twist = rollup(2_021_000, parent_gas)
+            for wanted in (coins, token):
+                with pytest.raises(WouldRevert, match="gas"):
+                    await s.chain.prepare(wanted, 0)
+
+
+async def test_no_coins_are_collected_for_a_fee_of_more_than_a_quarter_of_them() -> None:
+    async with scene(providers=1) as s:
+        await s.lab.send_native(OURS, ETHER)
+        wanted = Outgoing(OURS, s.lab.accounts[9], native(s), ETHER, empties_sender=True)
+        s.liars[0].twist = rollup(10**6, 10**6)
+        fee = (await s.chain.prepare(wanted, 0)).fee_limit_units
+        enough = Outgoing(OURS, s.lab.accounts[9], native(s), 4 * fee, empties_sender=True)
+        assert (await s.chain.prepare(enough, 0)).value_units == 3 * fee
+        with pytest.raises(Refused, match="quarter"):
+            await s.chain.prepare(replace(enough, units=4 * fee - 1), 0)
 
 
 async def test_what_is_sent_twice_is_accepted_twice_and_its_state_can_be_asked() -> None:

@@ -18,6 +18,7 @@ from paynode.chains.jsonrpc import Garbled, ProviderFailed, RpcError
 from paynode.chains.provider import Provider
 from paynode.chains.rpc import RpcPool
 from paynode.domain.money import Asset
+from paynode.domain.sweep import FEE_SHARE_MAX
 
 NATIVE_GAS = 21_000
 NATIVE_GAS_MAX = 100_000  # a payee's contract may not burn more of our money than this (C5)
@@ -25,6 +26,8 @@ TOKEN_GAS_MAX = 300_000
 TOKEN_GAS_GUESS = 100_000  # where an estimate is impossible: the sender holds no token yet
 L1_FEE_ORACLE = "0x420000000000000000000000000000000000000F"  # OP stack predeploy
 L1_FEE_UPPER_BOUND = "0xf1c7a58b"  # getL1FeeUpperBound(uint256 unsignedTxSize)
+NODE_INTERFACE = "0x00000000000000000000000000000000000000C8"  # Arbitrum's: no contract, only eth_call knows it
+L1_GAS = "0x77d488a2"  # gasEstimateL1Component(address to, bool contractCreation, bytes data)
 NO_L1_FEE_SECONDS = 600.0  # so long an empty answer is believed: it may be one provider's slip
 NATIVE_TX_BYTES = 130  # of a plain transfer; with its signature it is at most this
 TOKEN_TX_BYTES = 200
@@ -107,8 +110,8 @@ class Sending:
         gas = await self._gas(provider, wanted.sender, wanted.recipient, wanted.units, "0x", NATIVE_GAS_MAX)
         if wanted.empties_sender:
             price, tip, value = market.soon, market.soon, wanted.units - gas * market.soon - reserve
-            if value <= 0:
-                raise Refused("the fee is more than what is there")
+            if wanted.units - value > wanted.units * FEE_SHARE_MAX:  # it was less when the sweep was planned
+                raise Refused("the fee is more than a quarter of what is there")
         else:
             price, tip, value = market.patient, market.tip, wanted.units
         draft = Draft(
@@ -230,6 +233,8 @@ class Sending:
             raise _judged(error) from None
         gas = estimate if estimate == NATIVE_GAS else estimate * 5 // 4
         if gas > gas_max:
+            gas_max += await self._l1_gas(provider, to, data) * 5 // 4
+        if gas > gas_max:
             raise WouldRevert(f"it would need {gas} gas, and we give {gas_max} at most")
         return gas
 
@@ -268,6 +273,23 @@ class Sending:
             raise Garbled(provider.name, "eth_call: nothing where the fee oracle is")
         self._no_l1_fee_until = trio.current_time() + NO_L1_FEE_SECONDS
         return 0
+
+    async def _l1_gas(self, provider: Provider, to: str, data: str) -> int:
+        """How much of a gas estimate pays for the parent chain of an Arbitrum chain, and burns nothing; 0 elsewhere.
+
+        https://docs.arbitrum.io/arbitrum-essentials/nodeinterface/reference
+        """
+        content = data[2:]
+        words = (
+            f"{to[2:].lower():0>64}{0:064x}{96:064x}{len(content) // 2:064x}{content:0<{-(-len(content) // 64) * 64}}"
+        )
+        try:
+            answer: str = await provider.call(
+                "eth_call", [{"to": NODE_INTERFACE, "data": L1_GAS + words}, "latest"], Bytes
+            )
+        except RpcError:
+            return 0
+        return int(answer[:66], 16) if len(answer) == 2 + 3 * 64 else 0
 
     async def _quantity(self, provider: Provider, method: str) -> int:
         return int(await provider.call(method, [], Quantity), 16)
