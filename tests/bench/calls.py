@@ -105,20 +105,20 @@ async def run() -> AsyncIterator[list[Line]]:
     """A table of days, then catching up."""
     for count in OPEN:
         for block_seconds in BLOCK_SECONDS:
-            yield await _simulated(partial(_day, count, block_seconds))
+            yield await simulated(partial(_day, count, block_seconds))
     for block_seconds in BLOCK_SECONDS:
         for state_blocks in (None, 128):
-            yield await _simulated(partial(_catch_up, block_seconds, state_blocks))
+            yield await simulated(partial(_catch_up, block_seconds, state_blocks))
 
 
-async def _simulated(measure: Callable[[], Awaitable[list[Line]]]) -> list[Line]:
+async def simulated(measure: Callable[[], Awaitable[list[Line]]]) -> list[Line]:
     """On a clock of its own, which leaps whenever all wait; so in a thread."""
     clock = trio.testing.MockClock(autojump_threshold=0)
     return await trio.to_thread.run_sync(partial(trio.run, measure, clock=clock))
 
 
 async def _day(count: int, block_seconds: float) -> list[Line]:
-    with _world(block_seconds) as world:
+    with opened_world(block_seconds) as world:
         await world.follow(timedelta(minutes=1))
         world.open(count)
         span = SPAN_OF_MANY if count >= MANY else SPAN
@@ -137,7 +137,7 @@ async def _day(count: int, block_seconds: float) -> list[Line]:
 
 
 async def _catch_up(block_seconds: float, state_blocks: int | None) -> list[Line]:
-    with _world(block_seconds) as world:
+    with opened_world(block_seconds) as world:
         world.chain.state_blocks = state_blocks
         await world.follow(timedelta(minutes=1))
         addresses = world.open(300)
@@ -172,7 +172,7 @@ def _confirmed(world: World) -> int:
 
 
 @contextmanager
-def _world(block_seconds: float) -> Iterator[World]:
+def opened_world(block_seconds: float) -> Iterator[World]:
     with TemporaryDirectory(prefix="paynode-bench-") as folder:
         path = Path(folder) / "paynode.toml"
         path.write_text(TOML)
