@@ -53,6 +53,8 @@ class Checker:
 
     def check_commit(self) -> None:
         for name, net in self._node.nets.items():
+            believed = [view.name for view in net.views if view.was_believed_elsewhere]
+            require(not believed, f"{believed} answered from another block, and was believed")
             if is_forging(net):
                 self._shown_forgeries.add(name)
             seen = self._node.chains[name].last_seen

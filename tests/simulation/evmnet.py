@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 import msgspec
 import trio
-from tests.chains.evm.fakechain import FakeChain, FakeReads, Payment
+from tests.chains.evm.fakechain import FakeChain, Payment
+from tests.chains.evm.fakereads import FakeReads
 
 from paynode.chains.base import Fees, Outgoing, PlannedTx, Refused, SignedTx, TxStatus, Unavailable, WouldRevert
 from paynode.chains.evm.adapter import EvmChain

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from random import Random
 from typing import TYPE_CHECKING
 
-from tests.chains.evm.fakechain import FakeReads
+from tests.chains.evm.fakereads import FakeReads
 from tests.simulation.evmnet import Net
 
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ from unittest.mock import patch
 
 import structlog
 import trio
-from tests.chains.evm.fakechain import FakeChain, FakeReads
+from tests.chains.evm.fakechain import FakeChain
+from tests.chains.evm.fakereads import FakeReads
 from tests.simulation import checker
 from tests.simulation.acts import ACTS
 from tests.simulation.evmnet import Net

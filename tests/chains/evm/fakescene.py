@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field, replace
 
 from eth_utils import to_checksum_address
-from tests.chains.evm.fakechain import FakeChain, FakeReads, Payment
+from tests.chains.evm.fakechain import FakeChain, Payment
+from tests.chains.evm.fakereads import FakeReads
 from tests.lab.bookkeeper import Bookkeeper
 
 from paynode.chains.evm.tick import Memory, Tick

@@ -9,7 +9,8 @@ from eth_utils import to_checksum_address
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from tests.chains.evm.fakechain import FakeChain, FakeReads, Payment
+from tests.chains.evm.fakechain import FakeChain, Payment
+from tests.chains.evm.fakereads import FakeReads
 from tests.lab.bookkeeper import Bookkeeper
 
 from paynode.chains.evm.closing import CLOSED_BLOCKS

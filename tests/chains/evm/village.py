@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 
 import trio
 from eth_utils import to_checksum_address
-from tests.chains.evm.fakechain import FakeBlock, FakeChain, FakeReads, Payment
+from tests.chains.evm.fakechain import FakeBlock, FakeChain, Payment
+from tests.chains.evm.fakereads import FakeReads
 from tests.lab.bookkeeper import Bookkeeper
 
 from paynode.chains.evm.reads import Pruned
