@@ -13,6 +13,7 @@ codes. Everybody else looks at the class of the error.
          │   ├─ RangeTooWide    ask for fewer blocks
          │   └─ TimedOut
          ├─ BatchRefused    ask for fewer at once, or for one after the other
+         ├─ Blocked         a gateway did not let the question through: another form of it may pass
          └─ RpcError        the question was understood and refused: reverted, invalid, unknown block
              └─ MethodMissing
 
@@ -103,6 +104,10 @@ class BatchRefused(ProviderFailed):
     """The provider takes no batches, or only shorter ones."""
 
     is_fault = False
+
+
+class Blocked(ProviderFailed):
+    """The question was turned away before a node could answer it: by its size, or by words that a filter dislikes."""
 
 
 class RpcError(ProviderFailed):

@@ -22,6 +22,7 @@ import trio
 from paynode.chains.identity import Identity, Pin
 from paynode.chains.jsonrpc import (
     BatchRefused,
+    Blocked,
     Garbled,
     ProviderFailed,
     RateLimited,
@@ -48,6 +49,7 @@ RETRY_AFTER_SECONDS_MAX = 300
 PATIENCE_SECONDS = (0.25, 0.5, 1.0, 2.0)
 WISH_SECONDS_MAX = 2
 BATCH_REFUSALS = frozenset({400, 405, 413, 415, 422, 501})  # HTTP statuses of those who take no arrays, or shorter ones
+BLOCKS = frozenset({400, 403, 405, 415})  # of those who do not like what is in a request
 SECRET_LENGTH_MIN = 6  # shorter parts of a URL are words like "v3" and "rpc"
 
 # httpx announces every request at INFO, with its full URL.
@@ -331,7 +333,7 @@ def _http_failure(
         return failure
     if status == 413:
         return TooMuch(provider, f"{method}: HTTP {status}")
-    return ProviderFailed(provider, f"{method}: HTTP {status}")
+    return (Blocked if status in BLOCKS else ProviderFailed)(provider, f"{method}: HTTP {status}")
 
 
 def _secrets(url: str) -> tuple[bytes, ...]:

@@ -44,6 +44,7 @@ class Refusals:
     plan: Plan
     refused: int = 0
     bends: list[Callable[[dict[str, Any]], None]] = field(default_factory=list)
+    page_status: int | None = None  # of the page that a gateway refuses with, in place of a node's error
 
     def judge(self, call: dict[str, Any]) -> dict[str, Any] | None:
         """An error where `call` is of a kind that it does not know; else it is bent."""
@@ -70,6 +71,8 @@ class Refusals:
             refusals = [self.judge(call) for call in (body if isinstance(body, list) else [body])]
             if not any(refusals):
                 return await honest(body)
+            if self.page_status is not None:
+                return Reply(b"<html>Blocked</html>", status=self.page_status)
             return reply(refusals if isinstance(body, list) else refusals[0])
 
         return answer
@@ -129,6 +132,35 @@ async def test_every_way_sees_the_same(plan: Plan) -> None:
         assert best.hash_by_number[1] is not None
         assert best.code_size_by_address[payer.address] > 0
         assert look == best
+
+
+@pytest.mark.parametrize("status", [400, 403, 405, 413, 415])
+@pytest.mark.parametrize("plan", [PLANS[1], PLANS[2], PLANS[-1]], ids=str)
+async def test_a_gateway_that_blocks_one_way_is_passed_by_another(plan: Plan, status: int) -> None:
+    async with anvil() as lab, picky(lab, plan) as (provider, refusals, _):
+        refusals.page_status = status
+        await lab.send_native(address(1), 5)
+        header, looker = await header_of(lab), Looker(CHAIN)
+        for _ in range(2):
+            look = await looker.look(provider, header, [address(1), address(2)])
+            assert look.native_by_address == {address(1): 5, address(2): 0}
+        assert looker.plan(provider) == plan
+        before = refusals.refused
+        await looker.look(provider, header, [address(1)])
+        assert refusals.refused <= before + 2 * len(PLANS)  # the better ones are tried again now and then
+
+
+async def test_a_gateway_that_blocks_every_way_fails_and_rests() -> None:
+    async with anvil() as lab, picky(lab, BEST) as (provider, _, server):
+        header = await header_of(lab)
+
+        async def blocking(_: Any) -> Reply:
+            return Reply(b"<html>Blocked</html>", status=403)
+
+        server.script = blocking
+        with pytest.raises(ProviderFailed, match="HTTP 403"):
+            await Looker(CHAIN).look(provider, header, [address(1)])
+        assert provider.is_resting
 
 
 @each_plan

@@ -19,7 +19,7 @@ import trio
 
 from paynode.chains.evm.question import CONTEXT_WORDS, UNKNOWN, Question
 from paynode.chains.evm.ways import PLANS, Plan, Way, ask
-from paynode.chains.jsonrpc import Garbled, ProviderFailed, RpcError, TimedOut, TooMuch
+from paynode.chains.jsonrpc import Blocked, Garbled, ProviderFailed, RpcError, TimedOut, TooMuch
 from paynode.chains.provider import Provider
 
 HEIGHTS_MAX = 256  # in one call
@@ -119,7 +119,7 @@ class Looker:
         for plan in learned.plans() if learned else PLANS:
             try:
                 found = await self._look(plan, provider, header, addresses, tokens, numbers)
-            except (RpcError, Garbled) as failure:  # perhaps only this way is closed
+            except (RpcError, Garbled, Blocked) as failure:  # perhaps only this way is closed
                 first_failure = first_failure or failure
             else:
                 if learned is None or learned.plan is not plan:
@@ -206,7 +206,7 @@ class Looker:
             for half in _portions(addresses, (len(addresses) + 1) // 2):
                 await self._add(found, plan, provider, replace(question, addresses=half))
         else:
-            raise TooMuch(provider.name, "eth_call: even for one address")
+            raise Blocked(provider.name, "eth_call: too much even for one address")
 
     def _check_context(self, provider: Provider, header: Header, words: Sequence[int]) -> None:
         number, timestamp, chain_id, parent = words[:CONTEXT_WORDS]
