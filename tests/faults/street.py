@@ -91,13 +91,19 @@ async def street(
     goes_on: bool = True,
     timestamp: int | None = None,
     network: str = "",
+    states: int | None = None,
 ) -> AsyncIterator[Street]:
     """A node whose first provider is the proxy; `others` come after it. The chain makes blocks if it `goes_on`.
 
     Two chains with the same `timestamp` have the same first block, and are two forks of one network.
-    `network` are more settings of the node's network.
+    `network` are more settings of the node's network. The chain keeps its newest `states`, by default about 4,100.
     """
-    async with anvil(timestamp=timestamp) as lab, chaos(lab, seed=SEED) as proxy, trio.open_nursery() as nursery:
+    more = () if states is None else ("--max-persisted-states", str(states))
+    async with (
+        anvil(timestamp=timestamp, more=more) as lab,
+        chaos(lab, seed=SEED) as proxy,
+        trio.open_nursery() as nursery,
+    ):
         receiver = Receiver()
         await receiver.listen(nursery)
         usdt, usdc, payer = [await lab.deploy(*what) for what in (("TetherLike",), ("Standard", 6), ("Payer",))]

@@ -27,6 +27,7 @@ from tests.lab.node import Node
 
 CATCH_UP_SECONDS = 300.0
 READ_EVERY_SECONDS = 0.1
+LIST_EVERY_SECONDS = 1.0  # all of hundreds: often, that would be the node's main work
 CALLS_PER_SECOND = 50  # the node's budget; a second's worth may be spent at once
 LOG_BLOCKS_MAX = 50
 
@@ -56,7 +57,7 @@ async def test_after_an_outage_of_five_thousand_blocks_all_is_right_within_minut
 
 async def caught_up(folder: Path, size: Size) -> None:
     budget = f"budget = {{ calls_per_second = {CALLS_PER_SECOND} }}"
-    async with street(folder, goes_on=False, network=budget) as town:
+    async with street(folder, goes_on=False, network=budget, states=2 * size.blocks) as town:
         shop = town.shop
         await town.open(size.payments, expires_in=size.blocks * 3 // 4)
         shop.kill()
@@ -117,11 +118,13 @@ async def outage(town: Street, size: Size) -> dict[str, datetime]:
 
 
 async def are_seen(shop: Node, count: int) -> bool:
+    await trio.sleep(LIST_EVERY_SECONDS)
     return len(await shop.all_of("deposits")) >= count
 
 
 async def are_judged(shop: Node, late: set[str]) -> bool:
     """As if the node had been up: in the first blocks in time, in the last ones late."""
+    await trio.sleep(LIST_EVERY_SECONDS)
     return all(
         (one["status"], one["payment_state"], one["late"])
         == ("expired" if one["id"] in late else "paid", "exact", one["id"] in late)
