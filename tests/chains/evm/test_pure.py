@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from web3 import Web3
 
 from paynode.chains.base import DeepReorg
-from paynode.chains.evm.codec import TRANSFER_TOPIC, address_topic, decode_transfer
+from paynode.chains.evm.codec import TRANSFER_TOPIC, address_topic, call_balance_of, call_transfer, decode_transfer
 from paynode.chains.evm.explain import differing, nonce_spent_twice, unbooked
 from paynode.chains.evm.fork import all_heights, find_fork, is_doubtful, young_heights
 from paynode.chains.evm.log_range import CAP_SECONDS, GROW_AFTER, LOG_BLOCKS_MAX, LogRange
@@ -254,3 +255,58 @@ def test_the_same_row_is_booked_once_whatever_evidence_it_comes_from() -> None:
     again = replace(known, source=RowSource.RECEIPT, id=None)
     other = replace(again, log_index=1)
     assert unbooked([again, other, other], [known]) == [other]
+
+
+ERC20 = Web3().eth.contract(
+    abi=[
+        {
+            "type": "event",
+            "name": "Transfer",
+            "anonymous": False,
+            "inputs": [
+                {"name": "sender", "type": "address", "indexed": True},
+                {"name": "recipient", "type": "address", "indexed": True},
+                {"name": "units", "type": "uint256", "indexed": False},
+            ],
+        },
+        {
+            "type": "function",
+            "name": "transfer",
+            "stateMutability": "nonpayable",
+            "inputs": [{"name": "recipient", "type": "address"}, {"name": "units", "type": "uint256"}],
+            "outputs": [{"name": "", "type": "bool"}],
+        },
+        {
+            "type": "function",
+            "name": "balanceOf",
+            "stateMutability": "view",
+            "inputs": [{"name": "owner", "type": "address"}],
+            "outputs": [{"name": "", "type": "uint256"}],
+        },
+    ]
+)
+any_address = st.binary(min_size=20, max_size=20).map(lambda raw: "0x" + raw.hex())
+
+
+@given(any_address, any_address, any_address, st.integers(1, 2**256 - 1))
+def test_a_transfer_is_read_as_web3_reads_it(contract: str, sender: str, recipient: str, units: int) -> None:
+    topics = [TRANSFER_TOPIC, address_topic(sender), address_topic(recipient)]
+    data, hash_ = f"0x{units:064x}", "0x" + "ab" * 32
+    written = {"address": contract, "topics": topics, "data": data, "transactionHash": hash_, "blockHash": hash_}
+    log = Log(contract, topics, data, "0x1", hash_, hash_, "0x0")
+    theirs = ERC20.events.Transfer().process_log({**written, "blockNumber": 1, "transactionIndex": 0, "logIndex": 0})
+    ours = decode_transfer(log)
+    assert ours is not None
+    assert (ours.contract, ours.sender, ours.recipient, ours.units) == (
+        theirs["address"],
+        theirs["args"]["sender"].lower(),
+        theirs["args"]["recipient"].lower(),
+        theirs["args"]["units"],
+    )
+
+
+@given(any_address, st.integers(0, 2**256 - 1))
+def test_calls_are_written_as_web3_writes_them(address: str, units: int) -> None:
+    checksummed = Web3.to_checksum_address(address)
+    assert call_transfer(checksummed, units) == ERC20.encode_abi("transfer", [checksummed, units])
+    assert call_balance_of(checksummed) == ERC20.encode_abi("balanceOf", [checksummed])
