@@ -69,7 +69,20 @@ async def test_it_looks_often_only_while_somebody_waits(node: SimNode) -> None:
     assert pause(node) == 2
     node.fund_gas()
     await node.turn(10)
+    assert pause(node) == 15  # its blocks may still be replaced
+    await node.mine(node.catalogue.networks["alpha"].reorg_horizon)
     assert pause(node) == HEARTBEAT_SECONDS  # late money is still watched for, and need not hurry
+
+
+async def test_what_the_chain_took_back_is_awaited_again(node: SimNode) -> None:
+    invoice_id = node.create("10")
+    node.pay(invoice_id, 10_000_000)
+    await node.mine(4)
+    assert node.states(invoice_id)[0] == "paid"
+    node.worlds["alpha"].reorg(4, keep=False)
+    await node.look("alpha")
+    assert node.states(invoice_id)[0] == "reversed"
+    assert pause(node) == 15
 
 
 async def test_a_scanner_that_rests_is_woken_by_a_transfer_of_ours(

@@ -15,7 +15,7 @@ Values = Mapping[str, database.Value] | tuple[database.Value, ...]
 GROWING = {"invoices", "watches", "chain_rows", "deposits", "outgoing", "sweeps", "sweep_items", "events", "deliveries"}
 OPEN_ONLY = {  # partial indexes over what is not finished
     *("deposits_unfinished", "deposits_unpriced", "deposits_unswept"),
-    *("outgoing_open", "sweep_items_open", "invoices_unfinished", "watches_open"),
+    *("outgoing_open", "sweep_items_open", "invoices_unfinished", "watches_open", "invoices_reversed"),
 }
 
 

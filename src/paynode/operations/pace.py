@@ -4,7 +4,7 @@ from datetime import datetime
 
 from paynode.domain.budget import PAUSE_SECONDS_MAX
 from paynode.operations.catalogue import Catalogue
-from paynode.store import chain, deposits, outgoing, rescues, watches
+from paynode.store import chain, chain_rows, deposits, outgoing, rescues, watches
 from paynode.store.database import Tx
 
 HURRY_SECONDS = 2.0  # at least, while somebody waits
@@ -25,11 +25,19 @@ def pause_seconds(tx: Tx, catalogue: Catalogue, name: str, now: datetime, *, is_
     upper = float(catalogue.networks[name].tick_seconds)
     if is_watched or is_urgent(tx, name):
         return min(_until_next_block(tx, name, now), upper)
-    if watches.is_awaiting(tx, name):
+    if watches.is_awaiting(tx, name) or _may_be_undone(tx, catalogue, name):
         return upper
     asked_for = rescues.next_look_at(tx, name)
     rest = HEARTBEAT_SECONDS if asked_for is None else min((asked_for - now).total_seconds(), HEARTBEAT_SECONDS)
     return max(upper, rest)
+
+
+def _may_be_undone(tx: Tx, catalogue: Catalogue, name: str) -> bool:
+    """Whether something is booked in blocks that a reorganisation may still replace: it is noticed soon."""
+    cursor = chain.cursor(tx, name)
+    return cursor is not None and chain_rows.is_any_above(
+        tx, name, cursor.number - catalogue.networks[name].reorg_horizon
+    )
 
 
 def _until_next_block(tx: Tx, name: str, now: datetime) -> float:

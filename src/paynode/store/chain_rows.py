@@ -151,6 +151,14 @@ def addresses_with_rows(tx: Tx, name: str, addresses: Sequence[str]) -> set[str]
     return {address for (address,) in found}
 
 
+def is_any_above(tx: Tx, name: str, number: int) -> bool:
+    """Whether a row that is not void is in a block above `number`."""
+    row = tx.row(
+        "select 1 from chain_rows where network = ? and voided_at is null and block_number > ? limit 1", (name, number)
+    )
+    return row is not None
+
+
 def rows_of_tx(tx: Tx, name: str, tx_hash: str) -> list[RowRecord]:
     """Every row that one transaction made, void ones included, oldest first."""
     found = tx.rows(f"select {ROW.sql} from chain_rows where network = ? and tx_hash = ? order by id", (name, tx_hash))

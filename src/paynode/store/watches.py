@@ -79,6 +79,9 @@ _FAST = (
     "  union select w.address from invoices i indexed by invoices_unfinished"
     "    cross join watches w on w.invoice_id = i.id and w.network = :network"
     "    where i.status in ('open', 'confirming') and i.is_deadline_passed = 0"
+    "  union select w.address from invoices i indexed by invoices_reversed"
+    "    cross join watches w on w.invoice_id = i.id and w.network = :network"
+    "    where i.status = 'reversed' and w.is_closed = 0"
     "  union select address from deposits where network = :network"
     "    and stage in ('detected', 'confirming', 'confirmed')"
     "  union select sender from outgoing indexed by outgoing_open"
@@ -132,12 +135,15 @@ def are_few(tx: Tx, name: str) -> bool:
 
 
 def is_awaiting(tx: Tx, name: str) -> bool:
-    """Whether money may be on its way: an invoice that still waits has an address on the network."""
+    """Whether money may be on its way: an invoice that waits, or was reversed, has an address on the network."""
     row = tx.row(
         "select 1 from invoices i indexed by invoices_unfinished "
-        "cross join watches w on w.invoice_id = i.id and w.network = ? "
-        "where i.status in ('open', 'confirming') and i.is_deadline_passed = 0 limit 1",
-        (name,),
+        "cross join watches w on w.invoice_id = i.id and w.network = :network "
+        "where i.status in ('open', 'confirming') and i.is_deadline_passed = 0 "
+        "union all select 1 from invoices i indexed by invoices_reversed "
+        "cross join watches w on w.invoice_id = i.id and w.network = :network and w.is_closed = 0 "
+        "where i.status = 'reversed' limit 1",
+        {"network": name},
     )
     return row is not None
 
