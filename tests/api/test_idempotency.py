@@ -58,6 +58,19 @@ async def test_a_replay_does_not_show_the_secret_again(api: Api) -> None:
     assert again.status == 201
 
 
+async def test_a_replayed_rotation_rotates_once_and_does_not_show_the_secret_again(api: Api) -> None:
+    made = (await api.post("/v1/webhook_endpoints", {"url": "https://shop.example/hook"})).json
+    path = f"/v1/webhook_endpoints/{made['id']}/rotate_secret"
+    first = await api.post(path, named="rotate")
+    again = await api.post(path, named="rotate")
+    assert first.status == again.status == 200
+    assert made["old_secret_expires_at"] is None
+    assert first.json["old_secret_expires_at"] == "2026-01-02T00:00:00.000Z"
+    assert first.json["secret"] != made["secret"]
+    assert {**again.json, "secret": first.json["secret"]} == first.json
+    assert again.json == (await api.get(f"/v1/webhook_endpoints/{made['id']}")).json
+
+
 async def test_an_action_of_the_simulation_is_done_once_too(world: World, api: Api) -> None:
     async def mine() -> None:
         assert (await api.post("/v1/test/mine", {"blocks": 3}, named="m")).json == {"object": "mined", "blocks": 3}

@@ -35,6 +35,16 @@ async def test_an_endpoint_lives_its_life(world: World, api: Api) -> None:
     assert (await api.get("/v1/webhook_endpoints")).json["data"] == []
 
 
+async def test_a_rotation_takes_the_owners_secret_if_it_is_whole_and_new(world: World, api: Api) -> None:
+    made = (await api.post("/v1/webhook_endpoints", {"url": "https://shop.example/hook"})).json
+    path = f"/v1/webhook_endpoints/{made['id']}/rotate_secret"
+    mine = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+    for refused in ("whsec_short", made["secret"]):
+        assert list((await api.post(path, {"secret": refused})).problems) == ["/secret"]
+    assert (await api.post(path, {"secret": mine})).json["secret"] == mine
+    assert (await world.caller_of_other_store().post(path, {})).status == 404
+
+
 @pytest.mark.parametrize(
     ("body", "pointer"),
     [

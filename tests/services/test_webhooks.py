@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 import structlog
 import trio
-from standardwebhooks.webhooks import Webhook
-from tests.lab.receiver import Receiver
+from standardwebhooks.webhooks import Webhook, WebhookVerificationError
+from tests.lab.receiver import Hook, Receiver
 from tests.lab.shop import Clock, Shop, open_shop, sim_config
 
 from paynode import __version__
@@ -412,3 +412,28 @@ async def test_the_log_tells_the_host_of_a_failure_and_no_secret(bench: Bench) -
 )
 def test_of_a_url_only_the_host_may_be_logged(url: str, host: str) -> None:
     assert webhooks._host(url) == host
+
+
+def verifies(endpoint: EndpointRecord, hook: Hook) -> bool:
+    try:
+        Webhook(endpoint.secret).verify(hook.body, dict(hook.headers))
+    except WebhookVerificationError:
+        return False
+    return True
+
+
+async def test_for_a_day_after_a_rotation_the_secret_before_it_verifies_too(bench: Bench) -> None:
+    records = [bench.add_endpoint("/hooks")]
+    await bench.start()
+    for count, verified in enumerate([[True], [True, True], [False, True, True]], start=1):
+        bench.tell()
+        hook = (await bench.receiver.wait_for("/hooks", count))[-1]
+        assert [verifies(record, hook) for record in records] == verified
+        endpoint_id = records[0].id
+        rotated = bench.shop.database.write(endpoints.rotate_secret, endpoint_id, None, secret=None, now=bench.clock())
+        records.append(rotated)
+    for step, count, signatures in ((timedelta(hours=24, seconds=-1), 4, 2), (timedelta(seconds=1), 5, 1)):
+        bench.advance(step)
+        bench.tell()
+        hook = (await bench.receiver.wait_for("/hooks", count))[-1]
+        assert len(hook.headers["webhook-signature"].split()) == signatures

@@ -11,18 +11,25 @@ from paynode.operations import endpoints, views
 from paynode.operations.once import Answer
 from paynode.store import outbox
 from paynode.store.database import Tx
+from paynode.store.outbox import EndpointRecord
 
 routes = Routes()
 
 Url = Annotated[str, Meta(max_length=2048)]
 Patterns = Annotated[list[Annotated[str, Meta(max_length=100)]], Meta(max_length=100)]
 
+SecretText = Annotated[str, Meta(max_length=200)]
+
 
 class EndpointForm(Form, frozen=True):
     url: Url
     events: Patterns | None = None  # all
-    secret: Annotated[str, Meta(max_length=200)] | None = None
+    secret: SecretText | None = None
     store: Annotated[str, Meta(max_length=30)] | None = None
+
+
+class RotationForm(Form, frozen=True):
+    secret: SecretText | None = None
 
 
 class EndpointChange(Form, frozen=True):
@@ -44,8 +51,7 @@ def create(call: Call[EndpointForm], tx: Tx) -> Answer:
         now=call.now,
         check=node.check_outbound,
     )
-    told, kept = answer(views.endpoint(record, with_secret=True), 201), answer(views.endpoint(record))
-    return Answer(told.status, told.body, kept_body=kept.body)
+    return _with_secret(record, 201)
 
 
 @routes.get("/v1/webhook_endpoints", scope="webhooks:read")
@@ -83,6 +89,13 @@ def delete(call: Call[Nothing], tx: Tx) -> Answer:
     return NO_CONTENT
 
 
+@routes.post("/v1/webhook_endpoints/<endpoint_id>/rotate_secret", RotationForm, scope="webhooks:write")
+def rotate_secret(call: Call[RotationForm], tx: Tx) -> Answer:
+    """The answer shows the new secret; a replay of it does not."""
+    record = endpoints.rotate_secret(tx, call.path["endpoint_id"], call.store_id, secret=call.form.secret, now=call.now)
+    return _with_secret(record, 200)
+
+
 @routes.post("/v1/webhook_endpoints/<endpoint_id>/ping", Nothing, scope="webhooks:write")
 def ping(call: Call[Nothing], tx: Tx) -> Answer:
     """Answers with the ping's event; its delivery is seen under /v1/deliveries."""
@@ -90,3 +103,8 @@ def ping(call: Call[Nothing], tx: Tx) -> Answer:
     record = outbox.event(tx, event_id)
     assert record is not None, "it was just written"
     return answer(views.event(record), 201)
+
+
+def _with_secret(record: EndpointRecord, status: int) -> Answer:
+    told, kept = answer(views.endpoint(record, with_secret=True), status), answer(views.endpoint(record))
+    return Answer(told.status, told.body, kept_body=kept.body)

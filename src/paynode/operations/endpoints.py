@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from paynode.domain.errors import Conflict, FieldProblem, Invalid, NotFound
 from paynode.domain.events import EventType
@@ -19,6 +19,7 @@ from paynode.store.outbox import EndpointRecord
 
 ENDPOINTS_MAX = 20  # of a store: every event is written and sent once for each that wants it
 SECRET_BYTES = 32
+OLD_SECRET_SIGNS_FOR = timedelta(hours=24)
 
 Check = Callable[[str], object]  # `Outbound.check`: raises `Refused` for an address that we would not post to
 
@@ -52,13 +53,12 @@ def create_endpoint(
         raise Invalid(problems)
     if len(outbox.endpoints_of(tx, store_id)) >= ENDPOINTS_MAX:
         raise Conflict("too_many_endpoints", f"A store has at most {ENDPOINTS_MAX} webhook endpoints.")
-    key = Secret.from_key(secrets.token_bytes(SECRET_BYTES)) if secret is None else Secret.parse(secret)
     endpoint = EndpointRecord(
         id=new_id("whe", now),
         store_id=store_id,
         url=url,
         events=_joined(events),
-        secret=key.reveal(),
+        secret=_secret(secret).reveal(),
         state="enabled",
         reason=None,
         created_at=now,
@@ -104,6 +104,35 @@ def update_endpoint(
     if state == "disabled" and before.state != state:
         return disable(tx, catalogue, changed, "It was disabled on request.", now)
     return changed
+
+
+def rotate_secret(
+    tx: Tx, endpoint_id: str, store_id: str | None, *, secret: str | None, now: datetime
+) -> EndpointRecord:
+    """Give an endpoint a new secret, its owner's or a random one; the one before it signs as well for a day.
+
+    Raises:
+        NotFound: no such endpoint of this store.
+        Invalid: a malformed secret, or the one that it has.
+    """
+    before = load(tx, endpoint_id, store_id)
+    if problems := _secret_problems(secret):
+        raise Invalid(problems)
+    new = _secret(secret)
+    if new == Secret.parse(before.secret):
+        raise Invalid.field("/secret", "not_new", "It has this secret already.")
+    changed = replace(
+        before, secret=new.reveal(), old_secret=before.secret, old_secret_expires_at=now + OLD_SECRET_SIGNS_FOR
+    )
+    outbox.save_endpoint(tx, changed)
+    return changed
+
+
+def signing_secrets(endpoint: EndpointRecord, now: datetime) -> Sequence[Secret]:
+    """What a delivery is signed with now: the endpoint's secret, and the one before it for a day after a rotation."""
+    until = endpoint.old_secret_expires_at
+    old = None if until is None or now >= until else endpoint.old_secret
+    return [Secret.parse(text) for text in (endpoint.secret, old) if text is not None]
 
 
 def disable(tx: Tx, catalogue: Catalogue, endpoint: EndpointRecord, reason: str, now: datetime) -> EndpointRecord:
@@ -184,6 +213,11 @@ def _events_problems(events: Sequence[str]) -> list[FieldProblem]:
         for position, pattern in enumerate(events)
         if pattern not in PATTERNS
     ]
+
+
+def _secret(text: str | None) -> Secret:
+    """The secret that its owner chose, or a random one."""
+    return Secret.from_key(secrets.token_bytes(SECRET_BYTES)) if text is None else Secret.parse(text)
 
 
 def _secret_problems(secret: str | None) -> list[FieldProblem]:

@@ -254,6 +254,7 @@ def endpoint(record: EndpointRecord, *, with_secret: bool = False) -> View:
         "events": record.events.split(),
         "state": record.state,
         "reason": record.reason,
+        "old_secret_expires_at": moment(record.old_secret_expires_at),
         "created_at": moment(record.created_at),
     }
     return {**shown, "secret": record.secret} if with_secret else shown

@@ -18,6 +18,7 @@ from paynode.domain.delivery import Answered, Forbidden, Unreachable, Verdict, j
 from paynode.operations import deliveries
 from paynode.operations.catalogue import Catalogue
 from paynode.operations.deliveries import Attempt
+from paynode.operations.endpoints import signing_secrets
 from paynode.outbound import Failed, Outbound, Refused
 from paynode.store import bells, outbox
 from paynode.store.database import Database
@@ -83,11 +84,11 @@ def _brought_forward(database: Database, now: datetime, before: datetime, second
 async def attempt(outbound: Outbound, due: DueDelivery, clock: Callable[[], datetime]) -> Attempt:
     """Sign and post a delivery once; says how it went, whatever happened."""
     sent_at, started_at = clock(), trio.current_time()
-    secret = signing.Secret.parse(due.endpoint.secret)
+    secrets = signing_secrets(due.endpoint, sent_at)
     headers = {
         "content-type": "application/json",
         "user-agent": USER_AGENT,
-        **signing.headers([secret], due.delivery.event_id, sent_at, due.payload),
+        **signing.headers(secrets, due.delivery.event_id, sent_at, due.payload),
     }
     outcome: Answered | Unreachable | Forbidden
     error, excerpt = None, None

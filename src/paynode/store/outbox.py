@@ -33,6 +33,8 @@ class EndpointRecord:
     reason: str | None
     created_at: datetime
     deleted_at: datetime | None = None
+    old_secret: str | None = None
+    old_secret_expires_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
