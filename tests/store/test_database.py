@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.resources import files
 from pathlib import Path
 
 import apsw
@@ -182,6 +183,13 @@ def test_each_migration_is_a_transaction_of_its_own(path: Path, monkeypatch: pyt
     assert "half" not in names
     assert database.read(lambda tx: tx.row("pragma user_version")) == (len(real) + 1,)
     database.close()
+
+
+def test_migrations_are_numbered_without_gap_or_twin() -> None:
+    names = sorted(
+        file.name for file in (files("paynode.store") / "migrations").iterdir() if file.name.endswith(".sql")
+    )
+    assert [name.partition("_")[0] for name in names] == [f"{number:04d}" for number in range(1, len(names) + 1)]
 
 
 def test_a_migration_is_applied_once(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
