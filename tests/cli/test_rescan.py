@@ -132,3 +132,9 @@ def test_what_cannot_be_read_again_is_refused(
     result = paynode(folder, "rescan", *arguments)
     assert (result.exit_code, said in result.output) == (code, True), result.output
     assert rows(folder, "select * from checks") == []
+
+
+@pytest.mark.parametrize("number", ["-1", str(2**63), "9" * 40])
+def test_a_number_that_no_block_has_is_refused(tmp_path: Path, number: str) -> None:
+    make_sim_node(tmp_path)
+    assert paynode(tmp_path, "rescan", "--network", "sim", "--from", number).exit_code == ExitCode.USAGE

@@ -12,11 +12,13 @@ from paynode.cli.problems import told
 from paynode.operations import rescan as operations
 from paynode.operations.rescan import Queued, Rescan
 
+BLOCK_MAX = (1 << 53) - 1  # more than any chain has, and the store can hold it
+
 
 @click.command("rescan")
 @config_option
 @click.option("--network", help="Only this network.")
-@click.option("--from", "from_block", type=click.IntRange(min=0), help="Down to this block; needs --network.")
+@click.option("--from", "from_block", type=click.IntRange(0, BLOCK_MAX), help="Down to this block; needs --network.")
 @click.option("--invoice", "invoice_id", help="Only the addresses of this invoice, watched or not.")
 @click.option("--closed", "with_closed", is_flag=True, help="Also addresses that are no longer watched.")
 @click.option("--json", "is_json", is_flag=True, help="Print JSON.")
