@@ -13,7 +13,7 @@ from tests.simulation import scenarios
 from tests.simulation.life import Setting
 from tests.simulation.scenarios import TWO_PROVIDERS, Scenario
 
-from paynode.chains.evm import fork, natives, tick, traces
+from paynode.chains.evm import fork, ground, natives, tick, traces
 from paynode.chains.evm.look import Looker
 from paynode.domain.chain import Books, Row
 from paynode.operations import expiry, receipts
@@ -58,7 +58,7 @@ def void_above_the_checkpoint(patch: pytest.MonkeyPatch) -> None:
             return found
         return fork.Fork(found.fork_number, tuple(r for r in books.rows if r.block.number > (found.fork_number or 0)))
 
-    patch.setattr(tick, "find_fork", above)
+    patch.setattr(ground, "find_fork", above)
 
 
 def add_to_inferred_rows(patch: pytest.MonkeyPatch) -> None:
@@ -130,7 +130,7 @@ def ignore_addresses_with_code(patch: pytest.MonkeyPatch) -> None:
 
     async def without_code(self: tick.Tick) -> Any:
         found = await look(self)
-        self.memory.coded.clear()
+        self.memory.ranges.coded.clear()
         return found
 
     patch.setattr(tick.Tick, "_look", without_code)

@@ -8,6 +8,7 @@ from tests.chains.evm.fakereads import FakeReads
 from tests.lab.bookkeeper import Bookkeeper
 
 from paynode.chains.evm.tick import Memory, Tick
+from paynode.chains.evm.views import Views
 from paynode.chains.evm.watchlist import Watchlist
 from paynode.domain.chain import Observation
 from paynode.domain.money import Asset
@@ -56,9 +57,7 @@ class FakeScene:
     async def tick(self) -> Observation:
         books = self.keeper.books()
         tick = Tick(
-            primary=self.views[0],
-            second=self.views[1],
-            is_alone=False,
+            views=Views(self.views[0], self.views[1], is_alone=False),
             depth=DEPTH,
             watchlist=Watchlist.of(books, ASSETS),
             books=books,

@@ -175,7 +175,7 @@ async def test_without_code_the_treasury_is_nobodys_business() -> None:
     s.keeper.treasuries.add(TREASURY)
     s.mine(1, s.pays(TREASURY, 50))
     await s.tick()
-    assert s.memory.treasury == {}
+    assert s.memory.ranges.treasury == {}
 
 
 async def test_a_touched_address_is_read_though_its_balance_is_right() -> None:

@@ -15,6 +15,7 @@ from tests.lab.bookkeeper import Bookkeeper
 
 from paynode.chains.evm.closing import CLOSED_BLOCKS
 from paynode.chains.evm.tick import Memory, Tick
+from paynode.chains.evm.views import Views
 from paynode.chains.evm.watchlist import Watchlist
 from paynode.chains.jsonrpc import ProviderFailed
 from paynode.domain.chain import Claim, OwnTx, Pair, Row, RowKind, RowSource
@@ -154,9 +155,7 @@ class Shop(RuleBasedStateMachine):
     def look(self) -> None:
         books = self.keeper.books()
         tick = Tick(
-            primary=self.views[0],
-            second=None if self.is_alone else self.views[1],
-            is_alone=self.is_alone,
+            views=Views(self.views[0], None if self.is_alone else self.views[1], self.is_alone),
             depth=DEPTH,
             watchlist=Watchlist.of(books, ASSETS),
             books=books,

@@ -11,6 +11,7 @@ from tests.lab.bookkeeper import Bookkeeper
 
 from paynode.chains.evm.reads import Pruned
 from paynode.chains.evm.tick import Memory, Tick
+from paynode.chains.evm.views import Views
 from paynode.chains.evm.watchlist import Watchlist
 from paynode.domain.chain import Observation, Row
 from paynode.domain.money import Asset
@@ -75,9 +76,7 @@ class Village:
         """One tick, stored."""
         books = self.keeper.books()
         tick = Tick(
-            primary=self.views[0],
-            second=self.views[1],
-            is_alone=False,
+            views=Views(self.views[0], self.views[1], is_alone=False),
             depth=DEPTH,
             watchlist=Watchlist.of(books, ASSETS),
             books=books,

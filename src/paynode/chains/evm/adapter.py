@@ -27,6 +27,7 @@ from paynode.chains.evm.look import Looker, WrongContext
 from paynode.chains.evm.pinning import agreed_pin, pins_of
 from paynode.chains.evm.reads import Reads
 from paynode.chains.evm.tick import Memory, Tick
+from paynode.chains.evm.views import Views
 from paynode.chains.evm.watchlist import Watchlist
 from paynode.chains.evm.wire import Quantity, parse_address
 from paynode.chains.jsonrpc import ProviderFailed
@@ -102,9 +103,11 @@ class EvmChain:
             second = next(others, None)
             primary.meter.looked()
             tick = Tick(
-                primary=self._reads(primary),
-                second=self._reads(second) if second is not None else None,
-                is_alone=len(self._pool.all) == 1,
+                views=Views(
+                    primary=self._reads(primary),
+                    second=self._reads(second) if second is not None else None,
+                    is_alone=len(self._pool.all) == 1,
+                ),
                 depth=self._depth,
                 watchlist=watchlist,
                 books=books,

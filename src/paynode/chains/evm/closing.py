@@ -7,19 +7,37 @@ at the second provider where there is one. Only then does the pair's floor rise,
 Native coins have no logs. Their floor stays, and nothing but our own transactions takes them away.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from paynode.chains.evm.reads import Reads
 from paynode.chains.evm.sight import Sight
 from paynode.chains.evm.tokens import LOG_CALLS_PER_TICK_MAX, canonical_rows
+from paynode.chains.evm.treasury import Mark, touched_by_strangers
+from paynode.chains.evm.views import Views
 from paynode.domain.chain import Pair, Row
 
 CLOSED_BLOCKS = 100  # how far a floor may lie below what is final before its range is closed
 CLOSED_INTERVAL = timedelta(minutes=20)  # how often, on chains where blocks are many, unless a pair is exposed
 WIDE_RANGE_BLOCKS = 1_000  # a provider that gives less for one query is asked about exposed pairs only
 CLOSING_CALLS_MAX = 40  # per tick: a range left open by an outage is closed over many
+
+
+@dataclass(slots=True)
+class Ranges:
+    """What is remembered of ranges, and of who may move money without us. Losing it costs calls."""
+
+    coded: set[str] = field(default_factory=set)  # addresses that had code when last looked at: others may call them
+    treasury: dict[Pair, Mark] = field(default_factory=dict)
+    closed_at: datetime | None = None  # the head's time when ranges were closed last
+
+    def note_code(self, sizes: Mapping[str, int], addresses: Iterable[str]) -> None:
+        for address in addresses:
+            if sizes.get(address):
+                self.coded.add(address)
+            elif address in sizes:
+                self.coded.discard(address)
 
 
 @dataclass(slots=True)
@@ -58,6 +76,26 @@ def due(closable: Closable, high: int, log_blocks: int, since_last: timedelta | 
     return behind if long_open & closable.exposed else frozenset()
 
 
+async def close_due(
+    sight: Sight, views: Views, floors: Mapping[Pair, int], high: int, ranges: Ranges, booked: Sequence[Row]
+) -> Closed:
+    """Close the ranges that are due of pairs with these floors, up to `high`."""
+    ending = {watch.address for watch in sight.books.watches if watch.is_ending}
+    closable = Closable(
+        floors=floors,
+        exposed=frozenset(pair for pair in floors if pair.address in ranges.coded),
+        ending=frozenset(pair for pair in floors if pair.address in ending),
+    )
+    since = None if ranges.closed_at is None else sight.head.at - ranges.closed_at
+    pairs = due(closable, high, views.witness.log_blocks, since)
+    closed = Closed(unfinished=pairs)
+    with views.sparing_the_second():
+        closed = await close_ranges(sight, views.witness, {pair: floors[pair] for pair in pairs}, high, booked)
+    if pairs and not closed.unfinished:
+        ranges.closed_at = sight.head.at
+    return closed
+
+
 async def close_ranges(
     sight: Sight, source: Reads, floors: Mapping[Pair, int], high: int, booked: Sequence[Row]
 ) -> Closed:
@@ -80,8 +118,19 @@ async def close_ranges(
     return closed
 
 
-async def read_down(sight: Sight, source: Reads, floors: Mapping[Pair, int], booked: Sequence[Row]) -> list[Row]:
-    """The unknown rows of pairs that somebody doubts: newest first, to their floor or as far as one tick may."""
+async def read_touched(
+    sight: Sight, source: Reads, open_pairs: Collection[Pair], ranges: Ranges, booked: Sequence[Row]
+) -> list[Row]:
+    """The unknown rows of pairs whose right balance is not believed: newest first, as far down as one tick may.
+
+    Those that paid a treasury without us, those that somebody asked to look at again, and those whose dispute ends by
+    itself: a payment as large as what was missing makes the balance right, too.
+    """
+    books = sight.books
+    touched = await touched_by_strangers(sight, source, sight.treasuries, ranges.treasury, frozenset(ranges.coded))
+    touched |= {pair for pair in sight.watchlist.pairs if pair.address in books.touched}
+    touched |= books.disputes.keys() - open_pairs
+    floors = {pair: floor for pair, floor in log_floors(sight).items() if pair in touched}
     if not floors:
         return []
     source.log_calls = 0
@@ -101,6 +150,16 @@ async def _read(
         fresh = await canonical_rows(sight, source, logs, [*booked, *rows])
         rows += [row for row in fresh if row.block.number > floors.get(row.pair, row.block.number)]
     return rows, high
+
+
+def log_floors(sight: Sight) -> dict[Pair, int]:
+    """The floors of all pairs that have logs."""
+    watchlist = sight.watchlist
+    return {
+        pair: sight.books.floor(watchlist.watch_by_address[pair.address], pair.method)
+        for pair in watchlist.pairs
+        if not watchlist.is_native(pair)
+    }
 
 
 async def _has_block(sight: Sight, source: Reads, height: int) -> bool:

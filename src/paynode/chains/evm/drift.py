@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from paynode.chains.evm.explain import Inconsistent, capped_credits, expected_units, is_open_transfer
 from paynode.chains.evm.reads import Pruned, Reads
 from paynode.chains.evm.sight import Sight
+from paynode.chains.evm.tokens import LogMemory
+from paynode.chains.evm.views import Views
 from paynode.domain.chain import Pair, Row, RowKind, RowSource
 
 
@@ -20,6 +22,25 @@ class Drift:
 
     rows: list[Row] = field(default_factory=list)
     credits: dict[int, int] = field(default_factory=dict)
+
+
+def ripe_at(sight: Sight, views: Views, pair: Pair) -> int | None:
+    """The height at which a pair's dispute is old enough to be settled: alone, it takes twice as long."""
+    dispute = sight.books.disputes.get(pair)
+    if dispute is None:
+        return None
+    depth = sight.watchlist.watch_by_address[pair.address].depth
+    return dispute.since.number + depth * (2 if views.second is None else 1) - 1
+
+
+def is_ripe_fall(sight: Sight, views: Views, pair: Pair, rows: Sequence[Row], logs: LogMemory) -> bool:
+    """Whether the balance is below the books for long, and all logs were read since without finding out why."""
+    height, units = ripe_at(sight, views, pair), sight.balances[pair]
+    if height is None or sight.head.number < height or units is None or units >= expected_units(rows, pair):
+        return False
+    return sight.watchlist.is_native(pair) or all(
+        logs.has_read(each.name, pair, units, height) for each in views.sources
+    )
 
 
 async def settle_falls(sight: Sight, second: Reads | None, pairs: Collection[Pair], rows: Sequence[Row]) -> Drift:

@@ -9,8 +9,10 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from paynode.chains.evm.codec import rows_of_own
+from paynode.chains.evm.explain import differing, unbooked
 from paynode.chains.evm.reads import Reads
 from paynode.chains.evm.sight import Sight
+from paynode.chains.evm.views import Views
 from paynode.chains.evm.wire import Tx, TxReceipt
 from paynode.domain.chain import BlockRef, OwnTx, Pair, Receipt, Row
 
@@ -43,6 +45,36 @@ async def find_own(sight: Sight, source: Reads, asked: Iterable[OwnTx]) -> list[
         for tx_hash in mined
         if tx_hash in txs
     ]
+
+
+async def follow_own(
+    sight: Sight, views: Views, standing: Sequence[Row], known: dict[str, Mined]
+) -> tuple[list[Mined], set[str]]:
+    """Our mined transactions, and the addresses that have sent more than we know of.
+
+    `known` are those found before, by OwnTx.id; it is brought up to date.
+    """
+    books, watchlist = sight.books, sight.watchlist
+    remembered = [known[own.id] for own in books.own if own.id in known]
+    blocks = await sight.ancestors((one.block.number, one.block.hash) for one in remembered)
+    mined = [one for one in remembered if one.block.hash in blocks]
+    mined += await find_own(sight, views.primary, unmined(books.own, mined))
+    moved = {pair.address for pair in differing(watchlist.pairs, sight.balances, standing)}
+    missing = [own for own in unmined(books.own, mined) if own.sender in moved]
+    if missing and views.second is not None:
+        with views.sparing_the_second():
+            mined += await find_own(sight, views.second, missing)
+    known.clear()
+    known |= {one.own.id: one for one in mined}
+    booked = [*standing, *unbooked((row for one in mined for row in one.rows(sight)), standing)]
+    open_pairs = differing(watchlist.pairs, sight.balances, booked)
+    return mined, await in_flight(sight, {pair.address for pair in open_pairs if watchlist.is_native(pair)}, mined)
+
+
+def unmined(asked: Iterable[OwnTx], mined: Iterable[Mined]) -> list[OwnTx]:
+    """Those of `asked` that are not among the `mined`."""
+    found = {one.own.id for one in mined}
+    return [own for own in asked if own.id not in found]
 
 
 async def in_flight(sight: Sight, addresses: Collection[str], mined: Sequence[Mined]) -> set[str]:
