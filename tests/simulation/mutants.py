@@ -136,6 +136,15 @@ def ignore_addresses_with_code(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(tick.Tick, "_look", without_code)
 
 
+def follow_the_first_providers_chain(patch: pytest.MonkeyPatch) -> None:
+    """B4: a fork deeper than the horizon, followed block by block, cannot be left again."""
+
+    async def believe(*args: object) -> None:
+        return None
+
+    patch.setattr(tick, "find_split", believe)
+
+
 def credit_traces_with_failed_ancestors(patch: pytest.MonkeyPatch) -> None:
     """Rule 7: a call under one that failed names no error of its own, and moved nothing."""
 
@@ -194,6 +203,11 @@ MUTANTS = [
         ignore_addresses_with_code,
         scenarios.a_stranger_sweeps_a_payment_that_no_look_has_shown,
         scenarios.CAPPED,
+    ),
+    Mutant(
+        "follow the first provider's chain",
+        follow_the_first_providers_chain,
+        scenarios.a_provider_follows_a_fork_for_longer_than_the_horizon,
     ),
     Mutant(
         "credit traces with failed ancestors",

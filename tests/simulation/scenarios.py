@@ -269,6 +269,21 @@ async def a_stranger_sweeps_a_payment_that_no_look_has_shown(life: Life) -> None
     await life.settle()
 
 
+async def a_provider_follows_a_fork_for_longer_than_the_horizon(life: Life) -> None:
+    bill, net = bought(life, "usdt"), life.nets[0]
+    await looked(life)
+    net.views[0].chain = net.chain.fork()
+    net.chain.reorg(2)
+    net.chain.mine()
+    net.chain.mine()
+    for _ in range(12):
+        await mined(life, 4)
+        await life.turn(net.name)
+    net.views[0].chain = net.chain
+    pay(bill, bill.units)
+    await life.settle()
+
+
 async def a_call_that_failed_would_have_paid_what_a_withdrawal_brought(life: Life) -> None:
     bill = bought(life, "eth")
     await looked(life)

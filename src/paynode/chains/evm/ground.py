@@ -85,6 +85,30 @@ async def learn_fork(sight: Sight) -> Fork:
     return fork
 
 
+async def find_split(sight: Sight, views: Views, fork: Fork, agreed: dict[str, int]) -> str | None:
+    """Why the other provider is on another chain, for people; asked before that could be deeper than the horizon.
+
+    Nothing else would tell as long as no payment is due: the cursor would follow the first provider's fork until the
+    block where it left lies below the horizon. `agreed` remembers by its name up to where the other one agreed.
+    """
+    books, second = sight.books, views.second
+    if second is None or books.cursor is None or fork.fork_number is not None:
+        return None
+    settled = books.cursor.number - books.horizon // 4  # where providers differ no longer for a block or two
+    block = next((each for each in books.checkpoints if each.number <= settled), books.cursor)
+    if second.name in agreed and block.number - agreed[second.name] < books.horizon // 2:
+        return None
+    told = None
+    with views.sparing_the_second():
+        (told,) = await second.blocks_by_number([block.number])
+    if told is None:
+        return None
+    if told.header.hash != block.hash:
+        return f"{second.name} has another block {block.number} than {views.primary.name}"
+    agreed[second.name] = block.number
+    return None
+
+
 async def agree_on_voids(sight: Sight, views: Views, fork: Fork, suspected_at: dict[int, int]) -> Voids:
     """What of the orphaned rows goes void; `suspected_at` remembers at which head a confirmed one was first missed."""
     voids = Voids(agreed=[row for row in fork.orphaned if not row.confirmed])

@@ -29,7 +29,7 @@ from paynode.chains.evm.explain import (
     unbooked,
 )
 from paynode.chains.evm.fork import Fork, lowered_floors
-from paynode.chains.evm.ground import agree_on_voids, learn_fork, look_at_head
+from paynode.chains.evm.ground import agree_on_voids, find_split, learn_fork, look_at_head
 from paynode.chains.evm.natives import Natives, find_natives
 from paynode.chains.evm.opening import find_openings
 from paynode.chains.evm.own import Mined, Patience, follow_own, reasons_in_flight, unmined
@@ -52,6 +52,7 @@ class Memory:
     mined: dict[str, Mined] = field(default_factory=dict)  # by OwnTx.id
     patience: Patience = field(default_factory=Patience)
     suspected_at: dict[int, int] = field(default_factory=dict)  # by id of a confirmed row that seems gone: the head
+    agreed: dict[str, int] = field(default_factory=dict)  # by provider: up to which height it was on the same chain
     opened: set[str] = field(default_factory=set)  # addresses of which it was asked what they had done before
 
 
@@ -110,7 +111,8 @@ class Tick:
         verdict = await self._verify(sight, [*kept, *rows], open_pairs, mined)
         memory.natives.doubt(natives.dropped, verdict.refused, [*kept, *rows], open_pairs)
 
-        hold = voids.hold(views.primary.name) or verdict.disagreement
+        split = await find_split(sight, views, fork, memory.agreed)
+        hold = voids.hold(views.primary.name) or verdict.disagreement or split
         orphaned = [*voids.agreed, *verdict.gone]
         fork = replace(fork, orphaned=tuple(orphaned))
         is_settled = not waiting and not verdict.gone and not verdict.refused and hold is None
