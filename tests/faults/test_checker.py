@@ -47,6 +47,7 @@ def invoice(status: str, payment_state: str, *deposits: Json) -> Json:
         "id": "inv_1",
         "status": status,
         "payment_state": payment_state,
+        "late": False,
         "amount": "20",
         "amount_paid": "20.00" if deposits else "0.00",
         "amount_confirmed": "20.00" if is_paid else "0.00",

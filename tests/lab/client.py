@@ -6,7 +6,7 @@ Shares no code with the node, so that a mistake of the node cannot hide in it.
 import itertools
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import eth_abi
@@ -73,6 +73,7 @@ class Lab:
     chain_id: int
     client: httpx.AsyncClient
     accounts: tuple[str, ...] = ()
+    sending: trio.Lock = field(default_factory=trio.Lock)
 
     @classmethod
     @asynccontextmanager
@@ -121,7 +122,8 @@ class Lab:
         tx = {"from": sender or self.faucet, "value": hex(value), "data": data, "gas": hex(gas)}
         if to is not None:
             tx["to"] = to
-        tx_hash = await self.rpc("eth_sendTransaction", tx)
+        async with self.sending:  # anvil gives two that come at once the same nonce
+            tx_hash = await self.rpc("eth_sendTransaction", tx)
         return await self.receipt(tx_hash) if is_waiting else tx_hash
 
     async def receipt(self, tx_hash: str) -> Any:

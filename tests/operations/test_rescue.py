@@ -52,6 +52,7 @@ async def forgotten(node: SimNode) -> str:
     node.clock.advance(timedelta(days=30))
     await node.mine(2)
     await node.mine(4)  # deep enough that its watch ends
+    await node.mine(node.catalogue.networks["alpha"].reorg_horizon)  # and that nothing may be undone
     assert node.rows("select is_closed from watches where invoice_id is not null") == [(1,), (1,)]
     assert node.states(invoice_id) == ("expired", "none")
     return invoice_id
