@@ -234,7 +234,9 @@ def test_a_pair_is_settled_only_while_its_balance_is_exactly_its_rows(moves: lis
     total = sum(each.units if each.kind is RowKind.IN else -each.units for each in rows)
     assert differing([pair], {pair: total}, rows) == frozenset()
     assert differing([pair], {pair: total + 1}, rows) == {pair}
-    assert differing([pair], {pair: None}, rows) == {pair}
+    other = Pair("0x" + "bb" * 20, pair.method)
+    assert differing([pair], {pair: None, other: 0}, rows) == {pair}
+    assert differing([pair], {pair: None, other: None}, rows) == ({pair} if rows else frozenset())
 
 
 def test_b7_of_two_transactions_with_one_nonce_of_one_sender_one_is_confirmed() -> None:

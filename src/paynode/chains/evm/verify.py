@@ -6,6 +6,7 @@ balances is simply dropped, to be reckoned anew.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from paynode.chains.evm.codec import rows_of_own
@@ -107,12 +108,15 @@ async def _is_there(
     """Whether the balance at each of `heights` differs from the books by the same: by nothing, if there is only one.
 
     For an internal row it is read before and in its very block, so that what is compared is the step. None: nobody can
-    tell now. Where the source has thrown that state away, the balance at the head is all that can be compared: it is
-    exact, since the pair is settled.
+    tell now. What the source has thrown away, the first provider may still have, and by now it may have learned better;
+    where neither has that state, the balance at the head is all that can be compared: it is exact, since the pair is
+    settled.
     """
-    try:
-        balances = await _balances(sight, source, pair, heights)
-    except Pruned:
+    for view in [source] if source is sight.reads else [source, sight.reads]:
+        with suppress(Pruned):
+            balances = await _balances(sight, view, pair, heights)
+            break
+    else:
         (at_head,) = await _balances(sight, source, pair, [sight.head.number])
         return True if at_head == sight.balances[pair] else None  # another head, or behind
     residuals = [units - expected_units(booked, pair, height) for height, units in zip(heights, balances, strict=True)]
