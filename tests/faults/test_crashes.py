@@ -21,7 +21,7 @@ from tests.lab.node import Node, node
 from tests.lab.receiver import Receiver
 
 USDT, COIN = 10**6, 10**18
-JOURNEY_SECONDS = 60.0
+JOURNEY_SECONDS = 180.0
 POINTS_MAX = 600  # a whole journey passes fewer
 STORY = [
     "invoice.created",

@@ -1,6 +1,6 @@
 """A merchant's webhook receiver on loopback, whose manners are chosen by path and may change while it runs."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -10,9 +10,9 @@ import trio
 FLOOD = b"x" * (128 * 1024)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Hook:
-    """One webhook as it was received."""
+    """One webhook as it was received: the same bytes received twice are two of them."""
 
     path: str
     headers: Mapping[str, str]
@@ -29,6 +29,7 @@ class Receiver:
 
     manners: dict[str, str] = field(default_factory=dict)
     hooks: list[Hook] = field(default_factory=list)
+    on_hook: Callable[[Hook], None] | None = None  # told of each as it comes
     port: int = 0
     _changed: trio.Event = field(default_factory=trio.Event)
 
@@ -58,6 +59,8 @@ class Receiver:
         try:
             while (hook := await _receive(connection, stream)) is not None:
                 self.hooks.append(hook)
+                if self.on_hook is not None:
+                    self.on_hook(hook)
                 self._changed.set()
                 self._changed = trio.Event()
                 if not await self._answer(self.manners.get(hook.path, "200"), connection, stream):

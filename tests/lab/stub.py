@@ -30,7 +30,7 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
     sent: int | None = None  # only so many bytes of the body, then the connection is cut
     drip_seconds: float | None = None  # one byte at a time
-    is_last: bool = False  # the connection closes after it
+    is_last: bool = False  # the connection closes after it, and it says so
     cut: Cut | None = None  # the connection ends instead
 
 
@@ -86,6 +86,8 @@ class Stub:
 
     async def _send(self, stream: trio.SocketStream, reply: Reply) -> None:
         headers = {"content-type": "application/json", "content-length": str(len(reply.body)), **reply.headers}
+        if reply.is_last:
+            headers["connection"] = "close"
         lines = [f"HTTP/1.1 {reply.status} Reply", *(f"{name}: {value}" for name, value in headers.items())]
         await stream.send_all("\r\n".join([*lines, "\r\n"]).encode())
         if reply.drip_seconds is not None:
