@@ -119,17 +119,19 @@ class FakeReads:
         known = self.chain.block_by_hash
         return {hash_: self._block(known[hash_]) for hash_ in hashes if hash_ in known}
 
-    async def full_block(self, hash_: str) -> FullBlock:
-        self._work("blocks")
-        block = self._known(hash_)
-        header = self._block(block)
-        return FullBlock(
-            number=header.number,
-            hash=header.hash,
-            parent_hash=header.parent_hash,
-            timestamp=header.timestamp,
-            transactions=[wire_tx(payment, block) for payment in block.payments],
-        )
+    async def full_blocks(self, hashes: Sequence[str]) -> list[FullBlock]:
+        self._work("blocks" if hashes else "nothing")
+        return [
+            FullBlock(
+                number=header.number,
+                hash=header.hash,
+                parent_hash=header.parent_hash,
+                timestamp=header.timestamp,
+                transactions=[wire_tx(payment, block) for payment in block.payments],
+            )
+            for block in map(self._known, hashes)
+            for header in [self._block(block)]
+        ]
 
     async def inner_transfers(self, block: BlockRef, method: TraceMethod) -> list[InnerTransfer]:
         self._work("traces")

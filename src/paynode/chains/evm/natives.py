@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from paynode.chains.evm.explain import Inconsistent, explain_step
 from paynode.chains.evm.names import as_before, is_nameless, name_rows, read_transfers
 from paynode.chains.evm.reads import Reads
-from paynode.chains.evm.rises import Rise, Starter
+from paynode.chains.evm.rises import Rise, Starter, Unplaced
 from paynode.chains.evm.search import Step
 from paynode.chains.evm.sight import Sight
+from paynode.chains.evm.states import States
 from paynode.chains.evm.thrift import NativeMemory
 from paynode.chains.evm.wire import FullBlock, TxReceipt
-from paynode.domain.chain import Pair, Row, RowKind, RowSource
+from paynode.domain.chain import BlockRef, Pair, Row, RowKind, RowSource
 
 
 @dataclass(slots=True)
@@ -39,9 +40,10 @@ async def find_natives(
     `canonical_below` is the height up to which checkpoints are known to be on the head's chain.
     """
     memory.keep_recent(sight.head)
-    starter = Starter(sight, source, booked, canonical_below, memory)
-    rises = [rise for pair in memory.first_in_turn(pairs) if (rise := await starter.begin(pair)) is not None]
-    await _climb(sight, source, rises, memory)
+    states = States(source, sight.head.number)
+    starter = Starter(sight, states, booked, canonical_below, memory)
+    rises = await _begin(starter, memory.first_in_turn(pairs))
+    await _climb(sight, states, rises, memory)
     steps_by_pair = {rise.pair: steps for rise in rises if (steps := rise.climb.steps()) is not None}
     placed = {step.high for steps in steps_by_pair.values() for step in steps if step.is_placed}
     blocks = await _blocks(sight, placed)
@@ -61,8 +63,31 @@ async def find_natives(
     return found
 
 
-async def _climb(sight: Sight, source: Reads, rises: Sequence[Rise], memory: NativeMemory) -> None:
-    """Read balances, for all pairs together, until every step is between two neighbouring blocks, or costs too much."""
+async def _begin(starter: Starter, pairs: Sequence[Pair]) -> list[Rise]:
+    """What is to be searched: the starts of all pairs are found together."""
+    rises: dict[Pair, Rise] = {}
+    searches = {pair: starter.begin(pair) for pair in pairs}
+    sent: dict[Pair, int | None] = dict.fromkeys(pairs)
+    while sent:
+        wanted: dict[Pair, int] = {}
+        for pair, units in sent.items():
+            try:
+                wanted[pair] = searches[pair].send(units)
+            except StopIteration as end:
+                if end.value is not None:
+                    rises[pair] = end.value
+        balances = await starter.states.balances([(pair.address, height) for pair, height in wanted.items()])
+        sent = dict(zip(wanted, balances, strict=True))
+        if gone := [pair for pair, units in sent.items() if units is None]:
+            await starter.states.measure(gone[0].address)
+    return [rises[pair] for pair in pairs if pair in rises]
+
+
+async def _climb(sight: Sight, states: States, rises: Sequence[Rise], memory: NativeMemory) -> None:
+    """Read balances, for all pairs together, until every step is between two neighbouring blocks.
+
+    What costs too much to find, or is thrown away while we search, stays a step of many blocks.
+    """
     while True:
         for rise in rises:
             wanted = rise.climb.wanted()
@@ -71,17 +96,20 @@ async def _climb(sight: Sight, source: Reads, rises: Sequence[Rise], memory: Nat
         asks = [(rise, height) for rise in rises for height in rise.climb.wanted()]
         if not asks:
             return
-        balances = await source.balances([(rise.pair.address, height) for rise, height in asks], sight.head.number)
+        balances = await states.balances([(rise.pair.address, height) for rise, height in asks])
         for (rise, height), units in zip(asks, balances, strict=True):
-            rise.learn(height, units)
+            if units is None:
+                rise.climb.gone_to = max(rise.climb.gone_to, height)
+            else:
+                rise.learn(height, units)
 
 
 async def _blocks(sight: Sight, heights: set[int]) -> dict[int, FullBlock]:
     """The head's ancestors at `heights`, with their transactions."""
     await sight.learn_hashes(heights)
-    blocks = {height: await sight.reads.full_block(sight.hashes[height]) for height in sorted(heights)}
-    sight.blocks |= {block.ref.hash: block.ref for block in blocks.values()}
-    return blocks
+    blocks = await sight.reads.full_blocks([sight.hashes[height] for height in sorted(heights)])
+    sight.blocks |= {block.ref.hash: block.ref for block in blocks}
+    return {block.ref.number: block for block in blocks}
 
 
 async def _receipts(sight: Sight, blocks: Mapping[int, FullBlock], addresses_lower: set[str]) -> dict[str, TxReceipt]:
@@ -109,7 +137,7 @@ async def _rows(
     """
     if steps is None:
         raise Inconsistent("the balance falls on its way to a rise")
-    rows = list(rise.unplaced)
+    rows = [] if rise.unplaced is None else [await _by_then(sight, rise.pair, rise.unplaced)]
     for step in steps:
         if step.is_placed:
             found = explain_step(rise.pair, step.units, blocks[step.high], receipts, rise.proven, sight.watchlist)
@@ -120,18 +148,22 @@ async def _rows(
 
 
 async def _between(sight: Sight, pair: Pair, step: Step) -> Row:
-    await sight.learn_hashes([step.low, step.high])
-    low, high = sight.hashes[step.low], sight.hashes[step.high]
-    blocks = await sight.ancestors([(step.low, low), (step.high, high)])
-    return Row(
-        RowKind.IN,
-        RowSource.UNPLACED,
-        pair.address,
-        pair.method,
-        step.units,
-        blocks[high],
-        earliest_at=blocks[low].at,
-    )
+    low, _ = await _at(sight, [step.low, step.high])
+    return await _by_then(sight, pair, Unplaced(step.high, step.units, low.at))
+
+
+async def _by_then(sight: Sight, pair: Pair, some: Unplaced) -> Row:
+    (block,) = await _at(sight, [some.height])
+    source, earliest_at = RowSource.UNPLACED, some.earliest_at
+    return Row(RowKind.IN, source, pair.address, pair.method, some.units, block, earliest_at=earliest_at)
+
+
+async def _at(sight: Sight, heights: Sequence[int]) -> list[BlockRef]:
+    """The head's ancestors at `heights`."""
+    await sight.learn_hashes(heights)
+    hashes = [sight.hashes[height] for height in heights]
+    blocks = await sight.ancestors(zip(heights, hashes, strict=True))
+    return [blocks[hash_] for hash_ in hashes]
 
 
 def _replace(found: Natives, rise: Rise, rows: Sequence[Row], booked: Sequence[Row]) -> None:

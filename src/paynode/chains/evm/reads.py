@@ -21,6 +21,7 @@ from paynode.chains.provider import Provider
 from paynode.domain.chain import BlockRef
 
 TOPICS_MAX = 1000  # geth, bor and bsc cap a topic list
+FULL_BLOCKS_MAX = 8  # in one answer: a block may be a megabyte of JSON
 CHAIN_MEMORY_BLOCKS = 8_191  # EIP-2935
 RECENT_STATE_BLOCKS = 64  # every full node has the state of the newest 128 blocks
 ONE_WORD = re.compile(r"0x[0-9a-fA-F]{64}")
@@ -86,10 +87,22 @@ class Reads:
             self._check(block.header.hash == hash_, "eth_getBlockByHash")
         return dict(zip(hashes, blocks, strict=True))
 
-    async def full_block(self, hash_: str) -> FullBlock:
-        block: FullBlock = await self._ask("eth_getBlockByHash", [hash_, True], FullBlock)
-        self._check(block.header.hash == hash_, "eth_getBlockByHash")
-        return block
+    async def full_blocks(self, hashes: Sequence[str]) -> list[FullBlock]:
+        """The blocks with their transactions. Where several are too much for one answer, fewer are asked for."""
+        blocks: list[FullBlock] = []
+        at_once = FULL_BLOCKS_MAX
+        while len(blocks) < len(hashes):
+            some = hashes[len(blocks) :][:at_once]
+            try:
+                found = await self._ask_many("eth_getBlockByHash", [(hash_, True) for hash_ in some], FullBlock)
+            except TooMuch:
+                if len(some) == 1:
+                    raise
+                at_once = len(some) // 2
+                continue
+            self._check([block.header.hash for block in found] == list(some), "eth_getBlockByHash")
+            blocks += found
+        return blocks
 
     async def inner_transfers(self, block: BlockRef, method: TraceMethod) -> list[InnerTransfer]:
         """The native coins that moved inside the transactions of `block`, as `method` tells it."""

@@ -1,23 +1,42 @@
-"""Rule 7, its first half: from where a native pair's rise is searched, and what is not searched at all. I/O.
+"""Rule 7, its first half: from where a native pair's rise is searched, and what is not searched at all. Pure.
 
 A search starts at a height where the balance is what the books say, which is read and not assumed. Rows that are
 right there stand as they are; where they are not, those that were inferred and are not confirmed are inferred anew.
 What cannot or need not be placed in a block is `unplaced`: its sum is exact, its time an interval.
+
+A search is a generator: it yields a height, and is sent the balance there. So those of many pairs read together.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TypeVar
 
 from paynode.chains.evm.explain import expected_units, is_replaceable
-from paynode.chains.evm.reads import Pruned, Reads
-from paynode.chains.evm.search import Climb, agreed_checkpoint, readable_heights, start_heights
+from paynode.chains.evm.search import Climb, agreed_checkpoint, start_heights
 from paynode.chains.evm.sight import Sight
+from paynode.chains.evm.states import States
 from paynode.chains.evm.thrift import NativeMemory
-from paynode.domain.chain import BlockRef, Pair, Row, RowKind, RowSource
+from paynode.domain.chain import BlockRef, Pair, Row, RowSource
+
+T = TypeVar("T")
 
 
 class Thrifty(Exception):
     """The address has been searched enough for an hour."""
+
+
+class Gone(Exception):
+    """The state at that height is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unplaced:
+    """`units` that arrived by the block at `height`, and after `earliest_at`; None: nobody knows since when."""
+
+    height: int
+    units: int
+    earliest_at: datetime | None
 
 
 @dataclass(slots=True)
@@ -28,7 +47,7 @@ class Rise:
     proven: Sequence[Row]  # what the search builds on
     replaceable: Sequence[Row]  # what its result replaces
     climb: Climb = field(default_factory=Climb)
-    unplaced: tuple[Row, ...] = ()  # what is not searched
+    unplaced: Unplaced | None = None  # what is not searched
 
     def learn(self, height: int, units: int) -> int:
         """Take the balance at `height` into the climb; returns how much more it is than the books say."""
@@ -37,56 +56,58 @@ class Rise:
         return residual
 
 
+# It yields heights, and is sent the balances there; None: that state is gone.
+Reading = Generator[int, int | None, T]
+
+
 @dataclass(slots=True)
 class Starter:
-    """Finds where searches start, with one provider's states."""
+    """Finds where searches start, with one provider's `states`."""
 
     sight: Sight
-    source: Reads
+    states: States
     booked: Sequence[Row]
     canonical_below: int  # up to here checkpoints are known to be on the head's chain
     memory: NativeMemory
 
-    async def begin(self, pair: Pair) -> Rise | None:
+    def begin(self, pair: Pair) -> Reading[Rise | None]:
         """What is to be searched for `pair`, or None: it has fallen, or at no height does it equal the books."""
         rows = [row for row in self.booked if row.pair == pair]
         agreed = self._agreed(pair, (), is_sure=False)
         rest = self._at_head(pair) - expected_units(rows, pair)
         is_dust = 0 < rest < self.sight.watchlist.watch_by_address[pair.address].dust_units
-        if is_dust and (since := await self._known_since(pair, rows)) is not None:
+        if is_dust and (since := (yield from self._known_since(pair, rows))) is not None:
             return self._unsearched(pair, rest, rows, since)
         try:
-            return await self._upon_all(pair, rows, rest, agreed) or await self._upon_proven(pair, rows)
+            rise = yield from self._upon_all(pair, rows, rest, agreed)
+            return rise or (yield from self._upon_proven(pair, rows))
         except Thrifty:
             if rest <= 0:
                 return None
             shown = agreed_checkpoint(self.sight.books, pair, (), self._floor(pair), is_sure=False)
-            return self._unsearched(pair, rest, rows, await self._known_since(pair, rows) or shown)
+            return self._unsearched(pair, rest, rows, (yield from self._known_since(pair, rows)) or shown)
 
-    async def _known_since(self, pair: Pair, rows: Sequence[Row]) -> BlockRef | None:
+    def _known_since(self, pair: Pair, rows: Sequence[Row]) -> Reading[BlockRef | None]:
         """The newest checkpoint, if `rows` are right there: what they do not know of came later. One read, always."""
         since = self._agreed(pair, (), is_sure=True)
         if since is None:
             return None
         self.memory.may_read(pair, self.sight.head)
-        try:
-            (units,) = await self.source.balances([(pair.address, since.number)], self.sight.head.number)
-        except Pruned:
-            return None
+        units = yield since.number
         return since if units == expected_units(rows, pair, since.number) else None
 
-    async def _upon_all(self, pair: Pair, rows: Sequence[Row], rest: int, agreed: BlockRef | None) -> Rise | None:
+    def _upon_all(self, pair: Pair, rows: Sequence[Row], rest: int, agreed: BlockRef | None) -> Reading[Rise | None]:
         """The search above the newest checkpoint, if all rows are below it and right there."""
         is_below = agreed is not None and all(row.block.number <= agreed.number for row in rows if is_replaceable(row))
         if agreed is None or not is_below or rest <= 0 or not any(is_replaceable(row) for row in rows):
             return None
         rise = self._rise(pair, rows, ())
         try:
-            return rise if await self._read(rise, agreed.number) == 0 else None
-        except Pruned:
+            return rise if (yield from self._read(rise, agreed.number)) == 0 else None
+        except Gone:
             return None
 
-    async def _upon_proven(self, pair: Pair, rows: Sequence[Row]) -> Rise | None:
+    def _upon_proven(self, pair: Pair, rows: Sequence[Row]) -> Reading[Rise | None]:
         """The search that infers anew what is not confirmed."""
         replaceable = [row for row in rows if is_replaceable(row)]
         rise = self._rise(pair, [row for row in rows if row not in replaceable], replaceable)
@@ -99,20 +120,20 @@ class Starter:
         sums = {row.block.number for row in rise.proven if row.source in {RowSource.UNPLACED, RowSource.DRIFT}}
         try:
             for height in start_heights(agreed.number if agreed else floor, head, floor, sums):
-                if await self._read(rise, height) == 0:
+                if (yield from self._read(rise, height)) == 0:
                     return rise
             return None
-        except Pruned:
-            return await self._above_pruned(rise, floor)
+        except Gone:
+            return (yield from self._above_gone(rise))
 
-    async def _above_pruned(self, rise: Rise, floor: int) -> Rise | None:
+    def _above_gone(self, rise: Rise) -> Reading[Rise | None]:
         """The search of what can still be read; what lies below it is `unplaced`."""
-        pair, head = rise.pair, self.sight.head.number
-        for height in readable_heights(head, floor):
+        pair = rise.pair
+        for height in (self.states.oldest, self.sight.head.number):
             search = self._rise(pair, rise.proven, rise.replaceable)
             try:
-                below = await self._read(search, height)
-            except Pruned:
+                below = yield from self._read(search, height)
+            except Gone:
                 continue
             if below < 0:
                 return None
@@ -124,11 +145,8 @@ class Starter:
             found = self._rise(pair, [*rise.proven, *kept], loose)
             found.climb.residual_by_height[height] = rest = below - sum(row.units for row in kept)
             if rest:
-                await self.sight.learn_hashes([height])
-                hash_ = self.sight.hashes[height]
-                block = (await self.sight.ancestors([(height, hash_)]))[hash_]
                 since = self._agreed(pair, rise.replaceable, is_sure=True)
-                found.unplaced = (unplaced(pair, rest, block, loose, since),)
+                found.unplaced = Unplaced(height, rest, earliest(loose, since))
             return found
         return None
 
@@ -144,7 +162,7 @@ class Starter:
             if is_unplaced and (row.block.hash == head.hash or rest + row.units < dust_units):
                 grown.append(row)
                 rest += row.units
-        return Rise(pair, (), grown, unplaced=(unplaced(pair, rest, head, grown, since),))
+        return Rise(pair, (), grown, unplaced=Unplaced(head.number, rest, earliest(grown, since)))
 
     def _agreed(self, pair: Pair, replaceable: Sequence[Row], *, is_sure: bool) -> BlockRef | None:
         right_below = self.memory.wrong_from.get(pair, self.sight.head.number + 1) - 1
@@ -165,22 +183,19 @@ class Starter:
         assert units is not None, "a native balance is always known"
         return units
 
-    async def _read(self, rise: Rise, height: int) -> int:
+    def _read(self, rise: Rise, height: int) -> Reading[int]:
         """The residual at `height`; at the head it is known by the look, and no other answer may take its place."""
         if height == self.sight.head.number:
             return rise.climb.residual_by_height[height]
         if not self.memory.may_read(rise.pair, self.sight.head):
             raise Thrifty
-        (units,) = await self.source.balances([(rise.pair.address, height)], self.sight.head.number)
+        if (units := (yield height)) is None:
+            raise Gone
         return rise.learn(height, units)
 
 
-def unplaced(pair: Pair, units: int, block: BlockRef, replaced: Iterable[Row], agreed: BlockRef | None) -> Row:
-    """`units` that arrived at or below `block`, after `agreed` and the earliest moments of what it replaces.
-
-    Its interval is open below where one of those is not known.
-    """
+def earliest(replaced: Iterable[Row], agreed: BlockRef | None) -> datetime | None:
+    """Since when: the earliest moment of `agreed` and of what is replaced; None where one of those is not known."""
     known = [row.earliest_at for row in replaced if row.source is RowSource.UNPLACED]
     bounds = [at for at in (*known, agreed.at if agreed else None) if at is not None]
-    earliest_at = None if None in known else min(bounds, default=None)
-    return Row(RowKind.IN, RowSource.UNPLACED, pair.address, pair.method, units, block, earliest_at=earliest_at)
+    return None if None in known else min(bounds, default=None)

@@ -12,7 +12,6 @@ from typing import NamedTuple
 from paynode.domain.chain import BlockRef, Books, Pair, Row
 
 WIDEN = 4  # each window is this many times wider than the one above it
-STATE_BLOCKS = 96  # full nodes keep the state of 128 blocks; a margin for the time a search takes
 
 
 def windows(high: int, first_low: int, floor: int) -> Iterator[tuple[int, int]]:
@@ -48,13 +47,16 @@ class Climb:
 
     residual_by_height: dict[int, int] = field(default_factory=dict)
     is_given_up: bool = False  # what is not found yet stays a span
+    gone_to: int = -1  # up to here no more can be read: what is not found there stays a span, too
 
     def wanted(self) -> list[int]:
-        """The heights to read next; none: every step is found."""
+        """The heights to read next; none: every step is found, or as near as it can be."""
         return [
-            (low + high) // 2
+            (bottom + high) // 2
             for low, high in pairwise(sorted(self.residual_by_height))
-            if not self.is_given_up and high - low > 1 and self.residual_by_height[low] != self.residual_by_height[high]
+            if high - (bottom := max(low, self.gone_to)) > 1
+            and not self.is_given_up
+            and self.residual_by_height[low] != self.residual_by_height[high]
         ]
 
     def steps(self) -> list[Step] | None:
@@ -98,8 +100,3 @@ def start_heights(first: int, head: int, floor: int, sums: Collection[int] = ())
     while heights[-1] > floor:
         heights.append(max(head - (head - heights[-1] + 1) * WIDEN, floor))
     return sorted({*heights, *(height for height in sums if floor <= height <= head)}, reverse=True)
-
-
-def readable_heights(head: int, floor: int) -> list[int]:
-    """Where to try if older state is pruned, oldest first."""
-    return [height for height in (head - STATE_BLOCKS, head - STATE_BLOCKS // 4) if height > floor] + [head]
