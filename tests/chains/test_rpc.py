@@ -229,23 +229,24 @@ async def test_a_provider_that_takes_no_batch_or_short_ones_is_asked_so_and_refu
 @pytest.mark.parametrize("body", [
     b"",
     b"<html><body>Welcome</body></html>",
-    b'{"jsonrpc":"2.0","id":2,"resu',
+    b'{"jsonrpc":"2.0","id":ID,"resu',
     b'{"jsonrpc":"2.0","id":99,"result":"0x1"}',
-    b'{"jsonrpc":"2.0","id":"2","result":"0x1"}',
+    b'{"jsonrpc":"2.0","id":"ID","result":"0x1"}',
     b'{"jsonrpc":"2.0","id":null,"result":"0x1"}',
     b'{"jsonrpc":"2.0","result":"0x1"}',
-    b'{"jsonrpc":"2.0","id":2}',
-    b'{"jsonrpc":"2.0","id":2,"result":null}',
-    b'{"jsonrpc":"2.0","id":2,"result":17}',
-    b'{"jsonrpc":"2.0","id":2,"result":"\xff"}',
-    b'{"jsonrpc":"2.0","id":2,"error":"broken"}',
+    b'{"jsonrpc":"2.0","id":ID}',
+    b'{"jsonrpc":"2.0","id":ID,"result":null}',
+    b'{"jsonrpc":"2.0","id":ID,"result":17}',
+    b'{"jsonrpc":"2.0","id":ID,"result":"\xff"}',
+    b'{"jsonrpc":"2.0","id":ID,"error":{"code":3,"message":"\xff"}}',
+    b'{"jsonrpc":"2.0","id":ID,"error":"broken"}',
     b'{"jsonrpc":"2.0","id":99,"error":{"code":3,"message":"not yours"}}',
-    b'[{"jsonrpc":"2.0","id":2,"result":"0x1"}]',
-    b'{"id":2,"result":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+    b'[{"jsonrpc":"2.0","id":ID,"result":"0x1"}]',
+    b'{"id":ID,"result":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
 ], ids=lambda body: body[:50])  # fmt: skip
 async def test_what_is_no_answer_to_the_question_is_garbled(body: bytes) -> None:
-    async def answering(_: Any) -> Reply:
-        return Reply(body)
+    async def answering(call: Any) -> Reply:
+        return Reply(body.replace(b"ID", b"%d" % call["id"]))
 
     async with talking_to(answering) as (provider, _):
         with pytest.raises(Garbled):

@@ -233,7 +233,7 @@ def _blocks_max(message: str) -> int | None:
 def _decode(provider: str, body: bytes | msgspec.Raw, type_: Any, prefix: str = "") -> Any:
     try:
         return _decoder(type_).decode(body)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise Garbled(provider, f"{prefix}{error}") from None
     except RecursionError:
         raise Garbled(provider, f"{prefix}nested too deep") from None
