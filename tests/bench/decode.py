@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 from tests.bench.report import Line, percentile
 
-from paynode.chains.evm.codec import TRANSFER_TOPIC, row_of_value, rows_of_log
+from paynode.chains.evm.codec import TRANSFER_TOPIC, address_topic, row_of_value, rows_of_log
 from paynode.chains.evm.watchlist import Watchlist
-from paynode.chains.evm.wire import FullBlock, Log
+from paynode.chains.evm.wire import AnyBlock, AnyLog, Block, FullBlock, logs_with
 from paynode.chains.jsonrpc import decode_one
 from paynode.domain.chain import Books, RowSource, Watch
 from paynode.domain.money import Asset
@@ -65,9 +65,10 @@ def _blocks(body: bytes, watchlist: Watchlist, known: set[str]) -> tuple[float, 
         return sum(tx.to in known for tx in decoder.decode(body).result.transactions)
 
     def ours() -> int:
-        block: FullBlock = decode_one("bench", body, 1, "eth_getBlockByHash", FullBlock)
-        ref = block.ref
-        rows = [row_of_value(tx, ref, watchlist, RowSource.TX) for tx in block.transactions]
+        answer: AnyBlock = decode_one("bench", body, 1, "eth_getBlockByHash", AnyBlock)
+        block = FullBlock("bench", answer.ref, answer.transactions)
+        txs = block.txs_to(watchlist.address_by_lower)
+        rows = [row_of_value(tx, block.ref, watchlist, RowSource.TX) for tx in txs]
         return sum(row is not None for row in rows)
 
     return _seconds(ours, TXS // OURS), _seconds(bare, TXS // OURS)
@@ -87,13 +88,13 @@ def _logs(body: bytes, watchlist: Watchlist, known: set[str]) -> tuple[float, fl
         result: list[Entry]
 
     decoder = msgspec.json.Decoder(Answer)
-    topics = {PADDING + address[2:] for address in known}
+    topics = {address_topic(address) for address in known}
 
     def bare() -> int:
         return sum(log.topics[2] in topics for log in decoder.decode(body).result)
 
     def ours() -> int:
-        logs: list[Log] = decode_one("bench", body, 1, "eth_getLogs", list[Log])
+        logs = logs_with("bench", decode_one("bench", body, 1, "eth_getLogs", list[AnyLog]), topics)
         ref = BLOCK.ref
         return sum(len(rows_of_log(log, ref, None, watchlist, RowSource.LOG)) for log in logs)
 
@@ -177,10 +178,9 @@ def _many_logs(drawn: random.Random, ours: Sequence[str]) -> bytes:
     )
 
 
-BLOCK = FullBlock(
+BLOCK = Block(
     number="0x1312d00",
     hash="0x" + "b1" * 32,
     parent_hash="0x" + "b0" * 32,
     timestamp="0x68000000",
-    transactions=[],
 )

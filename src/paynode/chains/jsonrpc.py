@@ -22,13 +22,15 @@ https://www.jsonrpc.org/specification
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import msgspec
 
 from paynode.chains.base import Unavailable
 
+T = TypeVar("T")
 MESSAGE_LENGTH_MAX = 300
 
 # Their own words, collected from public providers and node software.
@@ -132,6 +134,14 @@ class _Answer(msgspec.Struct):
     error: msgspec.Raw = msgspec.Raw()
 
 
+class _Whole(msgspec.Struct, Generic[T]):
+    """An answer as it should be."""
+
+    id: int | str | None
+    result: T
+    error: None = None
+
+
 class _Error(msgspec.Struct):
     code: int = 0
     message: str = ""
@@ -157,7 +167,23 @@ def decode_one(provider: str, body: bytes, id_: int, method: str, type_: Any) ->
     Raises:
         ProviderFailed: one of its kinds, by what came instead.
     """
+    with suppress(Garbled):  # what is wrong with it is found out below
+        whole = _decode(provider, body, _Whole[type_])  # at once, since it may be megabytes
+        if whole.id == id_:
+            return whole.result
     return _result(provider, _decode(provider, body, _Answer), id_, method, type_)
+
+
+def checked(provider: str, value: object, type_: type[T]) -> T:
+    """What was decoded as a looser struct, as `type_`.
+
+    Raises:
+        Garbled: it has another shape.
+    """
+    try:
+        return msgspec.convert(value, type_, from_attributes=True)
+    except msgspec.ValidationError as error:
+        raise Garbled(provider, str(error)) from None
 
 
 def decode_many(provider: str, body: bytes, ids: range, method: str, type_: Any) -> list[Any]:

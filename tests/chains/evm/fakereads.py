@@ -6,12 +6,13 @@ What it knows of the node's code are the shapes of answers only.
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
 from tests.chains.evm.fakechain import PROTOCOL, FakeBlock, FakeChain, Payment
 
 from paynode.chains.evm.look import Header, Look, Looker
 from paynode.chains.evm.reads import Pruned
 from paynode.chains.evm.traces import Frame, InnerTransfer, NestedTrace, TraceMethod, of_nested
-from paynode.chains.evm.wire import Block, FullBlock, Log, Tx, TxReceipt
+from paynode.chains.evm.wire import AnyTx, Block, FullBlock, Log, Tx, TxReceipt
 from paynode.chains.jsonrpc import ProviderFailed
 from paynode.domain.chain import BlockRef
 
@@ -123,14 +124,11 @@ class FakeReads:
         self._work("blocks" if hashes else "nothing")
         return [
             FullBlock(
-                number=header.number,
-                hash=header.hash,
-                parent_hash=header.parent_hash,
-                timestamp=header.timestamp,
-                transactions=[wire_tx(payment, block) for payment in block.payments],
+                self.name,
+                self._block(block).ref,
+                [msgspec.convert(wire_tx(payment, block), AnyTx, from_attributes=True) for payment in block.payments],
             )
             for block in map(self._known, hashes)
-            for header in [self._block(block)]
         ]
 
     async def inner_transfers(self, block: BlockRef, method: TraceMethod) -> list[InnerTransfer]:

@@ -229,6 +229,26 @@ async def test_a_provider_that_ignores_the_pin_is_degraded_and_the_next_one_aske
         assert s.pool.all[0].is_resting
 
 
+@pytest.mark.parametrize("is_native", [True, False])
+async def test_a_provider_that_garbles_a_transfer_of_ours_is_degraded_and_the_next_one_asked(is_native: bool) -> None:
+    async with scene(providers=2) as s:
+        (a,) = await s.shop()
+        await (s.lab.send_native(a, 5) if is_native else s.lab.transfer(s.usdt, a, 5))
+
+        def garbling(call: Call, answer: Call) -> Call:
+            match call["method"], answer.get("result"):
+                case "eth_getBlockByHash", {"transactions": [{"to": _}, *_] as txs}:
+                    return result(call, answer["result"] | {"transactions": [tx | {"value": "5"} for tx in txs]})
+                case "eth_getLogs", [_, *_] as logs:
+                    return result(call, [log | {"logIndex": "0"} for log in logs])
+            return answer
+
+        s.liars[0].twist = garbling
+        seen = await s.tick()
+        assert [row.units for row in seen.rows] == [5]
+        assert "Expected `str` matching regex" in s.pool.all[0].reason
+
+
 @pytest.mark.parametrize("method", ["eth_getBlockByNumber", "eth_call", "eth_getLogs", "eth_getBalance"])
 async def test_an_error_anywhere_stores_nothing_and_the_next_tick_heals(method: str) -> None:
     async with scene(providers=1) as s:

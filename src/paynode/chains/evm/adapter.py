@@ -30,8 +30,8 @@ from paynode.chains.evm.tick import Memory, Tick
 from paynode.chains.evm.views import Views
 from paynode.chains.evm.watchlist import Watchlist
 from paynode.chains.evm.wire import Quantity, parse_address
-from paynode.chains.jsonrpc import ProviderFailed
-from paynode.chains.provider import Provider
+from paynode.chains.jsonrpc import Garbled, ProviderFailed
+from paynode.chains.provider import LEAST_REST_SECONDS, Provider
 from paynode.chains.rpc import RpcPool
 from paynode.domain.chain import BlockRef, Books, Observation
 from paynode.domain.money import Asset
@@ -132,6 +132,8 @@ class EvmChain:
                 primary.degrade(failure.reason)
                 failures.append(failure)
             except ProviderFailed as failure:
+                if isinstance(failure, Garbled) and failure.provider == primary.name:
+                    primary.degrade(failure.reason, LEAST_REST_SECONDS)
                 failures.append(failure)
         raise Unavailable("; ".join(map(str, failures)))
 

@@ -90,7 +90,7 @@ def explain_step(
     """
     known = {row.tx_hash for row in booked if row.pair == pair and row.kind is RowKind.IN}
     rows: list[Row] = []
-    for tx in block.transactions:
+    for tx in block.txs_to({pair.address.lower()}):
         row = row_of_value(tx, block.ref, watchlist, RowSource.TX)
         if row is None or row.pair != pair or row.tx_hash in known:
             continue

@@ -77,7 +77,7 @@ def named(rest: Row, block: FullBlock, transfers: Iterable[InnerTransfer], taken
             tx_sender=checksummed(tx.from_),
             tx_nonce=tx.account_nonce,
         )
-        for tx in block.transactions
+        for tx in block.txs_of(parts_by_tx_hash)
         if (parts := parts_by_tx_hash.get(tx.hash.lower()))
     ]
     is_all = len(rows) == len(parts_by_tx_hash) and sum(row.units for row in rows) == rest.units

@@ -115,10 +115,7 @@ async def _blocks(sight: Sight, heights: set[int]) -> dict[int, FullBlock]:
 async def _receipts(sight: Sight, blocks: Mapping[int, FullBlock], addresses_lower: set[str]) -> dict[str, TxReceipt]:
     """The receipts of all transactions in `blocks` to one of the addresses."""
     hashes = sorted(
-        tx.hash.lower()
-        for block in blocks.values()
-        for tx in block.transactions
-        if (tx.to or "").lower() in addresses_lower and int(tx.value, 16)
+        tx.hash.lower() for block in blocks.values() for tx in block.txs_to(addresses_lower) if int(tx.value, 16)
     )
     return await sight.reads.receipts(hashes)
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import trio
 
-from paynode.chains.evm.codec import DECIMALS, call_balance_of, log_filter
+from paynode.chains.evm.codec import DECIMALS, address_topic, call_balance_of, log_filter
 from paynode.chains.evm.log_range import LogRange
 from paynode.chains.evm.look import Header, Look, Looker
 from paynode.chains.evm.traces import FlatTrace, InnerTransfer, NestedTrace, TraceMethod, of_flat, of_nested
-from paynode.chains.evm.wire import Block, Bytes, FullBlock, Log, Quantity, Tx, TxReceipt
+from paynode.chains.evm.wire import AnyBlock, AnyLog, Block, Bytes, FullBlock, Log, Quantity, Tx, TxReceipt, logs_with
 from paynode.chains.jsonrpc import Garbled, RpcError, TooMuch
 from paynode.chains.provider import Provider
 from paynode.domain.chain import BlockRef
@@ -94,14 +94,14 @@ class Reads:
         while len(blocks) < len(hashes):
             some = hashes[len(blocks) :][:at_once]
             try:
-                found = await self._ask_many("eth_getBlockByHash", [(hash_, True) for hash_ in some], FullBlock)
+                found = await self._ask_many("eth_getBlockByHash", [(hash_, True) for hash_ in some], AnyBlock)
             except TooMuch:
                 if len(some) == 1:
                     raise
                 at_once = len(some) // 2
                 continue
             self._check([block.header.hash for block in found] == list(some), "eth_getBlockByHash")
-            blocks += found
+            blocks += [FullBlock(self.name, block.ref, block.transactions) for block in found]
         return blocks
 
     async def inner_transfers(self, block: BlockRef, method: TraceMethod) -> list[InnerTransfer]:
@@ -252,10 +252,11 @@ class Reads:
         logs: list[Log] = []
         for start in range(0, len(addresses), TOPICS_MAX):
             some = addresses[start : start + TOPICS_MAX]
+            ours = {address_topic(address) for address in some}
             for outgoing in (False, True):
                 self.log_calls += 1
                 asked = log_filter(contracts, some, low + 1, high, outgoing=outgoing)
-                logs += await self._ask("eth_getLogs", [asked], list[Log])
+                logs += logs_with(self.name, await self._ask("eth_getLogs", [asked], list[AnyLog]), ours)
         return logs
 
     async def _ask(self, method: str, params: Sequence[Any], type_: Any) -> Any:

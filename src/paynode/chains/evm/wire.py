@@ -1,11 +1,15 @@
 """What EVM providers answer, as typed shapes, and the canonical text of addresses. Pure.
 
-The one rule: everything is checked while it is decoded, so a reply of another
-shape is `Garbled` at the seam and never a surprise further in.
+The one rule: what concerns us is checked before anybody reads it, so a reply of
+another shape is `Garbled` at the seam and never a surprise further in. A block
+or a page of logs may hold thousands of transfers between strangers: `AnyTx` and
+`AnyLog` are only told apart by whom they concern, and no other field is read.
 
 https://ethereum.github.io/execution-apis/
 """
 
+from collections.abc import Container, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Annotated
@@ -14,13 +18,18 @@ import msgspec
 from msgspec import Meta
 
 from paynode.chains.evm.look import Header
+from paynode.chains.jsonrpc import checked
 from paynode.config import checksum_address
 from paynode.domain.chain import BlockRef
 
-Quantity = Annotated[str, Meta(pattern=r"^0x[0-9a-fA-F]{1,64}$")]
-Hash = Annotated[str, Meta(pattern=r"^0x[0-9a-fA-F]{64}$")]
-Address = Annotated[str, Meta(pattern=r"^0x[0-9a-fA-F]{40}$")]
-Bytes = Annotated[str, Meta(pattern=r"^0x([0-9a-fA-F]{2})*$")]
+Quantity = Annotated[str, Meta(pattern=r"^0x[0-9a-fA-F]{1,64}\Z")]
+Hash = Annotated[str, Meta(pattern=r"^0x[0-9a-fA-F]{64}\Z")]
+Address = Annotated[str, Meta(pattern=r"^0x[0-9a-fA-F]{40}\Z")]
+Bytes = Annotated[str, Meta(pattern=r"^0x([0-9a-fA-F]{2})*\Z")]
+
+# A pattern costs more than all the rest of reading a field, a length costs nothing.
+AnyHash = Annotated[str, Meta(min_length=66, max_length=66)]
+AnyAddress = Annotated[str, Meta(min_length=42, max_length=42)]
 
 TYPE_MAX = 4  # of transactions that Ethereum knows: legacy, EIP-2930, EIP-1559, EIP-4844 and EIP-7702
 TIMESTAMP_MAX = 253_402_300_799  # the last second of the year 9999: beyond it is no time, and datetime ends
@@ -65,8 +74,57 @@ class Tx(msgspec.Struct, frozen=True, rename="camel"):
         return int(self.nonce, 16) if int(self.type, 16) <= TYPE_MAX else None
 
 
-class FullBlock(Block, frozen=True, rename="camel", kw_only=True):
-    transactions: list[Tx]
+class AnyTx(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    """A transaction of whoever it may be, in a block at hand: text, of which only the length is checked."""
+
+    hash: AnyHash
+    from_: str = msgspec.field(name="from")
+    value: str
+    to: AnyAddress | None = None
+    nonce: str = "0x0"
+    type: str = "0x0"
+
+
+class AnyBlock(Block, frozen=True, rename="camel", kw_only=True):
+    """A block as it comes, with its transactions."""
+
+    transactions: list[AnyTx]
+
+
+@dataclass(frozen=True, slots=True)
+class FullBlock:
+    """A block and its transactions; those that somebody asks for are checked.
+
+    Each question raises `Garbled` if one of its transactions has another shape.
+    """
+
+    provider: str  # who answers for them
+    ref: BlockRef
+    transactions: Sequence[AnyTx]
+
+    def txs_to(self, addresses: Container[str]) -> list[Tx]:
+        """Its transactions to one of `addresses`, in lower case."""
+        return self._checked(tx for tx in self.transactions if tx.to is not None and tx.to.lower() in addresses)
+
+    def txs_of(self, hashes: Container[str]) -> list[Tx]:
+        """Its transactions of these hashes, in lower case."""
+        return self._checked(tx for tx in self.transactions if tx.hash.lower() in hashes)
+
+    def _checked(self, txs: Iterable[AnyTx]) -> list[Tx]:
+        return checked(self.provider, list(txs), list[Tx])
+
+
+class AnyLog(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    """A log of whomever it may concern: text, of which only the length is checked."""
+
+    address: str
+    topics: list[AnyHash]
+    data: str
+    block_number: str
+    block_hash: str
+    transaction_hash: str
+    log_index: str
+    removed: bool = False
 
 
 class Log(msgspec.Struct, frozen=True, rename="camel"):
@@ -98,6 +156,20 @@ class TxReceipt(msgspec.Struct, frozen=True, rename="camel"):
     def fee_units(self) -> int:
         l1_fee = int(self.l1_fee, 16) if self.l1_fee else 0
         return int(self.gas_used, 16) * int(self.effective_gas_price, 16) + l1_fee
+
+
+def logs_with(provider: str, logs: Iterable[AnyLog], topics: Container[str]) -> list[Log]:
+    """Those of `logs` whose second or third topic, in lower case, is one of `topics`; the first names the event.
+
+    Raises:
+        Garbled: one of them has another shape.
+    """
+    found = [
+        log
+        for log in logs
+        if len(log.topics) > 2 and (log.topics[2].lower() in topics or log.topics[1].lower() in topics)
+    ]
+    return checked(provider, found, list[Log])
 
 
 @lru_cache(maxsize=65_536)
