@@ -169,7 +169,7 @@ class FakeReads:
         if "pruned" in self.lies and lowest < self.chain.head.number - 5:
             raise Pruned
         if highest > self.chain.head.number:
-            raise ProviderFailed(self.name, "no such block")
+            raise Pruned
         return [self._state(height).tokens.get((contract, address), 0) for contract, address, height in asks]
 
     async def newest_logs(

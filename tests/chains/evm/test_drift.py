@@ -2,6 +2,9 @@
 
 from typing import Any
 
+from tests.chains.evm.fakechain import Payment
+from tests.chains.evm.fakescene import CONTRACT, FakeScene
+from tests.chains.evm.fakescene import DEPTH as FAKE_DEPTH
 from tests.chains.evm.scene import DEPTH, NATIVE, USDT, Scene, honest, scene
 from tests.lab.stub import result
 
@@ -185,3 +188,26 @@ async def test_where_the_state_is_gone_the_newest_deposits_bear_what_is_missing(
         s.liars[0].twist = pruned
         await grow_old(s)
         assert [row.credit for row in s.keeper.confirmed(a, GROSS)] == [9_900]
+
+
+async def test_an_adjustment_whose_state_is_gone_waits_for_a_provider_that_is_a_block_behind() -> None:
+    s = FakeScene()
+    (a,) = await s.shop()
+    s.mine(1, s.pays(a, 70))
+    await s.tick()
+    s.mine(FAKE_DEPTH)
+    await s.tick()
+    s.mine(1, Payment(a, 0, CONTRACT, wiped=((CONTRACT, a, 70),)))
+    while not any(row.source is RowSource.DRIFT for row in s.keeper.standing):
+        await s.tick()
+        s.mine()
+    for view in s.views:
+        view.lies.add("pruned")
+    s.mine(2 * FAKE_DEPTH)
+    s.views[1].chain = s.chain.fork()
+    s.mine()
+    await s.tick()
+    assert [row.confirmed for row in s.keeper.standing] == [True, False]
+    s.views[1].chain = s.chain
+    await s.tick()
+    assert [row.confirmed for row in s.keeper.standing] == [True, True]

@@ -4,6 +4,7 @@ import itertools
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,7 +16,7 @@ from paynode.chains.evm.explain import differing, nonce_spent_twice, unbooked
 from paynode.chains.evm.fork import all_heights, find_fork, is_doubtful, young_heights
 from paynode.chains.evm.log_range import CAP_SECONDS, GROW_AFTER, LOG_BLOCKS_MAX, LogRange
 from paynode.chains.evm.search import Climb, start_heights, windows
-from paynode.chains.evm.wire import Log
+from paynode.chains.evm.wire import Block, Log, Tx
 from paynode.chains.jsonrpc import RangeTooWide, TooMuch
 from paynode.domain.chain import BlockRef, Books, Pair, Row, RowKind, RowSource
 
@@ -312,3 +313,22 @@ def test_calls_are_written_as_web3_writes_them(address: str, units: int) -> None
     checksummed = Web3.to_checksum_address(address)
     assert call_transfer(checksummed, units) == ERC20.encode_abi("transfer", [checksummed, units])
     assert call_balance_of(checksummed) == ERC20.encode_abi("balanceOf", [checksummed])
+
+
+@pytest.mark.parametrize(("type_", "field"), [(Block, "number"), (Log, "logIndex")])
+def test_a_number_that_the_store_cannot_hold_is_no_answer(type_: type, field: str) -> None:
+    hash_ = "0x" + "11" * 32
+    said = {"number": "0x1", "hash": hash_, "parentHash": hash_, "timestamp": "0x1"} | {
+        "address": ADDRESS, "topics": [], "data": "0x", "blockNumber": "0x1", "blockHash": hash_,
+        "transactionHash": hash_, "logIndex": "0x1",
+    }  # fmt: skip
+    padded = "0x" + "0" * 60 + "1234"
+    msgspec.convert(said | {field: padded}, type_)
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert(said | {field: hex(1 << 63)}, type_)
+
+
+def test_a_nonce_that_the_store_cannot_hold_is_none_of_an_account() -> None:
+    said = {"hash": "0x" + "11" * 32, "from": ADDRESS, "value": "0x1", "nonce": "0x7", "type": "0x2"}
+    assert msgspec.convert(said, Tx).account_nonce == 7
+    assert msgspec.convert(said | {"nonce": "0x" + "f" * 64}, Tx).account_nonce is None

@@ -29,7 +29,7 @@ from paynode.chains.evm.reads import Reads
 from paynode.chains.evm.tick import Memory, Tick
 from paynode.chains.evm.views import Views
 from paynode.chains.evm.watchlist import Watchlist
-from paynode.chains.evm.wire import Quantity, parse_address
+from paynode.chains.evm.wire import Count, Quantity, parse_address
 from paynode.chains.jsonrpc import Garbled, ProviderFailed
 from paynode.chains.provider import LEAST_REST_SECONDS, Provider
 from paynode.chains.rpc import RpcPool
@@ -194,7 +194,7 @@ class EvmChain:
         failures: list[str] = []
         for provider in self._pool.providers() or (self._pool.first,):
             try:
-                answer = await provider.call("eth_getTransactionCount", [sender, "pending"], Quantity)
+                answer = await provider.call("eth_getTransactionCount", [sender, "pending"], Count)
                 counts.append(int(answer, 16))
             except ProviderFailed as failure:
                 failures.append(str(failure))
@@ -205,7 +205,7 @@ class EvmChain:
     async def final_nonce(self, sender: str) -> int:
         provider = self._pool.first
         height = max(0, await self._head_number(provider) - self._depth + 1)
-        return int(await provider.call("eth_getTransactionCount", [sender, hex(height)], Quantity), 16)
+        return int(await provider.call("eth_getTransactionCount", [sender, hex(height)], Count), 16)
 
     async def fees(self, asset: Asset, sender: str, recipient: str) -> Fees:
         return await self._sending.fees(asset, sender, recipient)

@@ -15,7 +15,19 @@ from paynode.chains.evm.codec import DECIMALS, address_topic, call_balance_of, l
 from paynode.chains.evm.log_range import LogRange
 from paynode.chains.evm.look import Header, Look, Looker
 from paynode.chains.evm.traces import FlatTrace, InnerTransfer, NestedTrace, TraceMethod, of_flat, of_nested
-from paynode.chains.evm.wire import AnyBlock, AnyLog, Block, Bytes, FullBlock, Log, Quantity, Tx, TxReceipt, logs_with
+from paynode.chains.evm.wire import (
+    AnyBlock,
+    AnyLog,
+    Block,
+    Bytes,
+    Count,
+    FullBlock,
+    Log,
+    Quantity,
+    Tx,
+    TxReceipt,
+    logs_with,
+)
 from paynode.chains.jsonrpc import Garbled, RpcError, TooMuch
 from paynode.chains.provider import Provider
 from paynode.domain.chain import BlockRef
@@ -141,7 +153,7 @@ class Reads:
 
         async def pinned(pin: Any) -> list[int]:
             asks = [(address, pin) for address in addresses]
-            return [int(answer, 16) for answer in await self._ask_many("eth_getTransactionCount", asks, Quantity)]
+            return [int(answer, 16) for answer in await self._ask_many("eth_getTransactionCount", asks, Count)]
 
         try:
             return await pinned({"blockHash": header.hash})
@@ -153,7 +165,7 @@ class Reads:
     async def nonce_at(self, address: str, height: int) -> int:
         """Raises `Pruned` if the state of that height is gone."""
         try:
-            return int(await self._ask("eth_getTransactionCount", [address, hex(height)], Quantity), 16)
+            return int(await self._ask("eth_getTransactionCount", [address, hex(height)], Count), 16)
         except RpcError:
             raise Pruned from None
 

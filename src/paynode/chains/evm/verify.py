@@ -117,8 +117,11 @@ async def _is_there(
             balances = await _balances(sight, view, pair, heights)
             break
     else:
-        (at_head,) = await _balances(sight, source, pair, [sight.head.number])
-        return True if at_head == sight.balances[pair] else None  # another head, or behind
+        with suppress(Pruned):
+            (at_head,) = await _balances(sight, source, pair, [sight.head.number])
+            if at_head == sight.balances[pair]:
+                return True
+        return None  # it has another head, or none so high
     residuals = [units - expected_units(booked, pair, height) for height, units in zip(heights, balances, strict=True)]
     return residuals[-1] == (residuals[0] if len(residuals) > 1 else 0)
 

@@ -23,6 +23,8 @@ from paynode.config import checksum_address
 from paynode.domain.chain import BlockRef
 
 Quantity = Annotated[str, Meta(pattern=r"^0x[0-9a-fA-F]{1,64}\Z")]
+# Of blocks, logs and transactions: the store holds 63 bits.
+Count = Annotated[str, Meta(pattern=r"^0x0*[0-9a-fA-F]{1,15}\Z")]
 Hash = Annotated[str, Meta(pattern=r"^0x[0-9a-fA-F]{64}\Z")]
 Address = Annotated[str, Meta(pattern=r"^0x[0-9a-fA-F]{40}\Z")]
 Bytes = Annotated[str, Meta(pattern=r"^0x([0-9a-fA-F]{2})*\Z")]
@@ -32,13 +34,14 @@ AnyHash = Annotated[str, Meta(min_length=66, max_length=66)]
 AnyAddress = Annotated[str, Meta(min_length=42, max_length=42)]
 
 TYPE_MAX = 4  # of transactions that Ethereum knows: legacy, EIP-2930, EIP-1559, EIP-4844 and EIP-7702
+NONCE_MAX = 2**60 - 1  # more than any account can send, and less than the store holds
 TIMESTAMP_MAX = 253_402_300_799  # the last second of the year 9999: beyond it is no time, and datetime ends
 
 
 class Block(msgspec.Struct, frozen=True, rename="camel"):
     """A block's header; its transactions, if asked for, are in `FullBlock`."""
 
-    number: Quantity
+    number: Count
     hash: Hash
     parent_hash: Hash
     timestamp: Quantity
@@ -71,7 +74,8 @@ class Tx(msgspec.Struct, frozen=True, rename="camel"):
     @property
     def account_nonce(self) -> int | None:
         """The sender's nonce, which no other transaction of theirs has; rollups' own types have none or repeat it."""
-        return int(self.nonce, 16) if int(self.type, 16) <= TYPE_MAX else None
+        nonce = int(self.nonce, 16)
+        return nonce if int(self.type, 16) <= TYPE_MAX and nonce <= NONCE_MAX else None
 
 
 class AnyTx(msgspec.Struct, frozen=True, gc=False, rename="camel"):
@@ -134,7 +138,7 @@ class Log(msgspec.Struct, frozen=True, rename="camel"):
     block_number: Quantity
     block_hash: Hash
     transaction_hash: Hash
-    log_index: Quantity
+    log_index: Count
     removed: bool = False
 
 
