@@ -174,7 +174,7 @@ class Life:
             if (awaited := step()) is not None:
                 await awaited
         except Crash:
-            self.node.restart()
+            await self.survive(self.node.restart)  # which may die, too
         self.checker.check_commit()
 
     def wake(self, name: str, seconds: float) -> None:
