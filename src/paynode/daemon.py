@@ -54,7 +54,7 @@ SIM_BLOCK_SECONDS = 1.0
 SIM_GAS_UNITS = 10**19  # what a simulated gas station starts with: ten coins of 18 decimals
 
 # A loop that has not come round for this long is stuck: the watchdog then lets the supervisor restart us.
-PATIENCE_SECONDS = 600.0  # of what waits for networks: past an idle scanner's heartbeat, and its longest tick
+PATIENCE_SECONDS = 900.0  # of what waits for networks: past an idle scanner's heartbeat, and its longest tick
 AUDIT_PATIENCE_SECONDS = 2 * auditor.INTERVAL_SECONDS
 LISTING_PATIENCE_SECONDS = 2 * listing.INTERVAL_SECONDS
 SHORT_PATIENCE_SECONDS = 60.0  # of what waits for nobody: these loops come round every second or two

@@ -138,7 +138,7 @@ async def test_the_status_says_without_a_key_whether_money_is_watched(world: Wor
         "watching": True,
         "mode": "sim",
     }
-    world.clock.advance(timedelta(minutes=5, seconds=10))  # nothing is open: a look each five minutes
+    world.clock.advance(timedelta(minutes=10, seconds=10))  # nothing is open: a look each ten minutes
     assert (await anybody.get("/v1/status")).json["watching"] is True
     world.clock.advance(timedelta(minutes=5))
     assert (await anybody.get("/v1/status")).json["watching"] is False

@@ -31,6 +31,7 @@ OPEN = (0, 100, 300, 3000)
 DAY = timedelta(days=1)
 SPAN, SPAN_OF_MANY = timedelta(hours=6), timedelta(hours=2)  # of a day, which is as its parts
 MANY = 1000
+CALLS_A_DAY_IDLE, CALLS_A_DAY = 600, 12_000  # with nothing open, and with up to 300 invoices
 DEPOSITS = 20
 SETTLING = timedelta(hours=1)
 USDT, USDC = "0x" + "01" * 20, "0x" + "02" * 20
@@ -65,6 +66,7 @@ class World:
     database: Database
     catalogue: Catalogue
     chain: MemoryChain
+    providers: int = 1
     network: EvmChain = field(init=False)
 
     def __post_init__(self) -> None:
@@ -73,7 +75,7 @@ class World:
     def restart(self) -> None:
         """What a new process knows of the network: nothing but the books."""
         (network,) = self.config.enabled_networks
-        pool = pool_of([self.chain], now, network.budget)
+        pool = pool_of([self.chain] * self.providers, now, network.budget)
         self.network = EvmChain(network.name, CHAIN_ID, network.assets, pool, depth=network.confirmations)
 
     async def follow(self, span: timedelta) -> Counter[str]:
@@ -106,6 +108,8 @@ async def run() -> AsyncIterator[list[Line]]:
     for count in OPEN:
         for block_seconds in BLOCK_SECONDS:
             yield await simulated(partial(_day, count, block_seconds))
+    for count in (0, 300):
+        yield await simulated(partial(_day, count, 12.0, providers=2))
     for block_seconds in BLOCK_SECONDS:
         for state_blocks in (None, 128):
             yield await simulated(partial(_catch_up, block_seconds, state_blocks))
@@ -117,18 +121,19 @@ async def simulated(measure: Callable[[], Awaitable[list[Line]]]) -> list[Line]:
     return await trio.to_thread.run_sync(partial(trio.run, measure, clock=clock))
 
 
-async def _day(count: int, block_seconds: float) -> list[Line]:
-    with opened_world(block_seconds) as world:
+async def _day(count: int, block_seconds: float, *, providers: int = 1) -> list[Line]:
+    with opened_world(block_seconds, providers=providers) as world:
         await world.follow(timedelta(minutes=1))
         world.open(count)
         span = SPAN_OF_MANY if count >= MANY else SPAN
         calls = await world.follow(span)
     scale = DAY / span
-    target = 600 if count == 0 else 12_000 if count <= 300 else None
+    target = CALLS_A_DAY_IDLE if count == 0 else CALLS_A_DAY if count <= 300 else None
+    asked = "" if providers == 1 else f", {providers} providers"
     share = ", ".join(f"{method[4:]} {round(made * scale):,}" for method, made in calls.most_common(3))
     return [
         Line(
-            f"calls a day, {count} open, {block_seconds:g} s blocks ({share})",
+            f"calls a day, {count} open, {block_seconds:g} s blocks{asked} ({share})",
             calls.total() * scale,
             "calls",
             at_most=target,
@@ -172,7 +177,7 @@ def _confirmed(world: World) -> int:
 
 
 @contextmanager
-def opened_world(block_seconds: float) -> Iterator[World]:
+def opened_world(block_seconds: float, *, providers: int = 1) -> Iterator[World]:
     with TemporaryDirectory(prefix="paynode-bench-") as folder:
         path = Path(folder) / "paynode.toml"
         path.write_text(TOML)
@@ -181,7 +186,7 @@ def opened_world(block_seconds: float) -> Iterator[World]:
     database = databases.in_memory()
     branch = startup.Branch(Family.EVM, 0, xpub="", gas_address=GAS)
     catalogue = database.write(startup.sync, config, [branch], now())
-    world = World(config, database, catalogue, MemoryChain(block_seconds))
+    world = World(config, database, catalogue, MemoryChain(block_seconds), providers)
     try:
         yield world
     finally:

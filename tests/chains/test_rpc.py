@@ -6,7 +6,7 @@ import logging
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -566,6 +566,31 @@ async def test_b5_the_pinned_block_is_asked_for_again_over_each_new_connection_a
         with pytest.raises(WrongChain):
             await provider.call("echo", [4], int)
         assert server.methods.count("echo") == 4
+
+
+async def test_b5_over_a_new_connection_the_pinned_block_suffices_where_the_chain_id_was_named() -> None:
+    """Goal: a node at rest, with a new connection at each look, pays one call for the proof and is not fooled.
+
+    Method: the server closes after each answer, and at last turns to another network.
+    """
+    blocks: dict[int, str | None] = {10: OURS}
+    answer = showing(blocks)
+
+    async def closing(body: Any) -> Reply:
+        return replace(await answer(body), is_last=True)
+
+    async with stub(closing) as server, RpcPool([Url(server.url)], chain_id=CHAIN) as pool:
+        pool.identity.pins = PINS
+        for number in range(4):
+            assert await pool.first.call("echo", [number], int) == number
+        assert server.methods.count("eth_chainId") == 1
+        assert server.methods.count("eth_getBlockByNumber") >= 4
+        blocks[10] = THEIRS
+        with pytest.raises(WrongChain):
+            await pool.first.call("echo", [4], int)
+        blocks[10] = OURS
+        assert await pool.all[0].call("echo", [5], int) == 5
+        assert server.methods.count("eth_chainId") == 2  # it had failed
 
 
 async def test_a_real_node_is_understood() -> None:

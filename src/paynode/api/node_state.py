@@ -6,9 +6,9 @@ from paynode.api.body import Nothing
 from paynode.api.lists import list_answer
 from paynode.api.networks import network_view
 from paynode.api.routes import Call, Routes, answer
-from paynode.domain.budget import PAUSE_SECONDS_MAX
 from paynode.operations import outflows
 from paynode.operations.once import Answer
+from paynode.operations.pace import HEARTBEAT_SECONDS
 from paynode.operations.views import moment
 from paynode.store import chain, outgoing
 from paynode.store.database import Tx
@@ -16,7 +16,7 @@ from paynode.store.database import Tx
 routes = Routes()
 
 TICKS_MISSED_MAX = 4  # a look may take its time, or fail and be tried again
-PAUSE_MAX = timedelta(seconds=PAUSE_SECONDS_MAX)  # between looks, while nothing is open or calls are scarce
+PAUSE_MAX = timedelta(seconds=HEARTBEAT_SECONDS)  # between looks, while nothing is open or calls are scarce
 LOOK_GRACE = timedelta(seconds=60)
 
 

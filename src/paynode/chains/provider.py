@@ -99,6 +99,7 @@ class Provider:
         self._answer_bytes_max = answer_bytes_max
         self._next_id = 1
         self._proven: _Proof | None = None
+        self._has_named_chain = False  # since it last failed
         self._calls_per_batch = CALLS_PER_BATCH_MAX  # fewer once it has refused so many
         self._failures = 0
         self._resting_until = self._barred_until = -float("inf")
@@ -215,14 +216,14 @@ class Provider:
         return proof.pin == self._identity.first_pin
 
     async def _prove(self) -> None:
-        """Have it name our chain id and the hash of a block that only our network has."""
-        identity = self._identity
-        pins, pin_now, chain_id = identity.pins, identity.first_pin, identity.chain_id
-        text = await self._one("eth_chainId", (), str)
-        if not re.fullmatch(r"0x[0-9a-fA-F]{1,64}", text):
-            raise Garbled(self.name, "eth_chainId: not a number")
-        if int(text, 16) != chain_id:
-            raise WrongChain(self.name, f"serves chain {int(text, 16)}, not {chain_id}")
+        """Have it name the hash of a block that only our network has, and our chain id.
+
+        The id once, until it fails: a new connection at each look is usual, since servers close idle ones within a
+        minute. Where a chain split off above that block, looks tell by their context, and what we sign names its chain.
+        """
+        pins, pin_now, chain_id = self._identity.pins, self._identity.first_pin, self._identity.chain_id
+        if not (pins and self._has_named_chain):
+            await self._name_chain(chain_id)
         for pin in pins:
             try:
                 block = await self._one("eth_getBlockByNumber", (hex(pin.number), False), _BlockId | None)
@@ -238,6 +239,14 @@ class Provider:
             if pins:
                 raise ProviderFailed(self.name, f"does not know block {pins[-1].number}, which we have seen")
         self._proven = _Proof(pin_now, trio.current_time())
+
+    async def _name_chain(self, chain_id: int) -> None:
+        text = await self._one("eth_chainId", (), str)
+        if not re.fullmatch(r"0x[0-9a-fA-F]{1,64}", text):
+            raise Garbled(self.name, "eth_chainId: not a number")
+        if int(text, 16) != chain_id:
+            raise WrongChain(self.name, f"serves chain {int(text, 16)}, not {chain_id}")
+        self._has_named_chain = True
 
     async def _one(self, method: str, params: Sequence[Any], type_: Any) -> Any:
         """An answer that need not be proven to come from our network."""
@@ -309,7 +318,7 @@ class Provider:
 
     def _rest(self, seconds: float, at_least: float = LEAST_REST_SECONDS) -> None:
         now = trio.current_time()
-        self._proven = None
+        self._proven, self._has_named_chain = None, False
         self._resting_until = max(self._resting_until, now + seconds)
         self._barred_until = max(self._barred_until, now + min(seconds, at_least))
 

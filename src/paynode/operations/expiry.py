@@ -15,7 +15,7 @@ from paynode.store import chain, invoices, watches
 from paynode.store.database import Tx
 from paynode.store.invoices import InvoiceRecord
 
-CLOCK_TOLERANCE = timedelta(minutes=10)  # how far our clock may be ahead of every chain: an idle one rests for five
+CLOCK_TOLERANCE = timedelta(minutes=15)  # how far our clock may be ahead of every chain: an idle one rests for ten
 SURPLUS_PATIENCE = timedelta(hours=6)  # past the deadline: disputed pairs are read again hourly, late evidence comes
 
 

@@ -2,13 +2,12 @@
 
 from datetime import datetime
 
-from paynode.domain.budget import PAUSE_SECONDS_MAX
 from paynode.operations.catalogue import Catalogue
 from paynode.store import chain, chain_rows, deposits, outgoing, rescues, watches
 from paynode.store.database import Tx
 
 HURRY_SECONDS = 2.0  # at least, while somebody waits
-HEARTBEAT_SECONDS = PAUSE_SECONDS_MAX  # nothing is open: 288 looks a day keep the cursor fresh for 600 calls
+HEARTBEAT_SECONDS = 600.0  # nothing is open: a day costs less than 600 calls, with all that is asked besides looking
 PROPAGATION_SECONDS = 1.0  # from a block's time until most providers have it
 
 

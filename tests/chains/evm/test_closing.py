@@ -207,9 +207,9 @@ def test_what_is_new_is_not_closed_yet() -> None:
     assert due(closable(900), 900 + CLOSED_BLOCKS, WIDE_RANGE_BLOCKS, None) == {A, B}
 
 
-def test_quick_chains_are_closed_by_the_clock() -> None:
-    assert due(closable(0), 9_000, WIDE_RANGE_BLOCKS, timedelta(minutes=19)) == frozenset()
-    assert due(closable(0), 9_000, WIDE_RANGE_BLOCKS, timedelta(minutes=20)) == {A, B}
+def test_ranges_are_closed_once_an_hour() -> None:
+    assert due(closable(0), 9_000, WIDE_RANGE_BLOCKS, timedelta(minutes=59)) == frozenset()
+    assert due(closable(0), 9_000, WIDE_RANGE_BLOCKS, timedelta(hours=1)) == {A, B}
 
 
 def test_an_exposed_pair_does_not_wait_for_the_clock() -> None:

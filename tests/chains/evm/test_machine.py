@@ -13,7 +13,7 @@ from tests.chains.evm.fakechain import FakeChain, Payment
 from tests.chains.evm.fakereads import FakeReads
 from tests.lab.bookkeeper import Bookkeeper
 
-from paynode.chains.evm.closing import CLOSED_BLOCKS
+from paynode.chains.evm.closing import CLOSED_INTERVAL
 from paynode.chains.evm.tick import Memory, Tick
 from paynode.chains.evm.views import Views
 from paynode.chains.evm.watchlist import Watchlist
@@ -250,7 +250,8 @@ class Shop(RuleBasedStateMachine):
             self.chain.mine()
             self.chain.mine()
             self.look()
-        for _ in range(CLOSED_BLOCKS):  # arrived and left between two looks: its range is closed
+        closing_at = self.chain.head.timestamp + CLOSED_INTERVAL.total_seconds()
+        while self.chain.head.timestamp < closing_at:  # arrived and left between two looks: its range is closed
             self.chain.mine()
         self.look()
         for _ in range(2 * DEPTH):

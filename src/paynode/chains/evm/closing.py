@@ -19,7 +19,7 @@ from paynode.chains.evm.views import Views
 from paynode.domain.chain import Pair, Row
 
 CLOSED_BLOCKS = 100  # how far a floor may lie below what is final before its range is closed
-CLOSED_INTERVAL = timedelta(minutes=20)  # how often, on chains where blocks are many, unless a pair is exposed
+CLOSED_INTERVAL = timedelta(hours=1)  # but not more often, unless a pair is exposed
 WIDE_RANGE_BLOCKS = 1_000  # a provider that gives less for one query is asked about exposed pairs only
 CLOSING_CALLS_MAX = 40  # per tick: a range left open by an outage is closed over many
 
