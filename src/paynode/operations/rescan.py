@@ -35,7 +35,8 @@ class Queued:
 def rescan(tx: Tx, catalogue: Catalogue, wanted: Rescan, now: datetime) -> list[Queued]:
     """Queue another look, balances and logs; doing it again before it was served changes nothing.
 
-    A lower floor is read again over many ticks, as slowly as the providers' ranges and budgets ask for.
+    One tick reads the newest logs. Below them, where a balance is right, only ranges that are closed are read again:
+    over many ticks, for addresses that are watched.
 
     Raises:
         Invalid: no such network.

@@ -141,6 +141,52 @@ async def test_a_provider_whose_head_stands_still_is_left_for_one_that_goes_on(m
         assert [row.units for row in (await s.tick()).rows] == [5]
 
 
+async def test_a_witness_whose_head_stands_still_delays_payments_and_does_not_stop_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(adapter, "STUCK_SECONDS", -1)
+    async with scene(providers=2) as s:
+        (a,) = await s.shop()
+        frozen = await s.lab.block()
+
+        def standing_still(call: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+            if call["method"] != "eth_getBlockByNumber":
+                return answer
+            if call["params"][0] == "latest":
+                return result(call, frozen)
+            return result(call, None) if int(call["params"][0], 16) > int(frozen["number"], 16) else answer
+
+        s.liars[1].twist = standing_still
+        await s.lab.transfer(s.usdt, a, 5)
+        await s.tick()
+        await s.settle(DEPTH + 1)
+        assert s.pool.all[1].is_resting
+        assert s.keeper.confirmed_units(a, USDT) == 0
+        await s.settle(DEPTH)
+        assert s.keeper.confirmed_units(a, USDT) == 5
+
+
+async def test_a_witness_that_only_lags_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(adapter, "STUCK_SECONDS", -1)
+    async with scene(providers=2) as s:
+        (a,) = await s.shop()
+        frozen = int((await s.lab.block())["number"], 16)
+        heads = iter(range(frozen, frozen + 1000))
+
+        def lagging(call: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+            if call["method"] != "eth_getBlockByNumber":
+                return answer
+            if call["params"][0] == "latest":
+                return result(call, answer["result"] | {"number": hex(next(heads))})
+            return result(call, None) if int(call["params"][0], 16) > frozen else answer
+
+        s.liars[1].twist = lagging
+        await s.lab.transfer(s.usdt, a, 5)
+        await s.settle(4 * DEPTH)
+        assert s.keeper.confirmed_units(a, USDT) == 0
+        assert not s.pool.all[1].is_resting
+
+
 async def test_a_reorg_below_the_horizon_stops_the_network() -> None:
     async with scene() as s:
         s.keeper.horizon = 5

@@ -33,7 +33,7 @@ from paynode.chains.evm.wire import Count, Quantity, parse_address
 from paynode.chains.jsonrpc import Garbled, ProviderFailed
 from paynode.chains.provider import LEAST_REST_SECONDS, Provider
 from paynode.chains.rpc import RpcPool
-from paynode.domain.chain import BlockRef, Books, Observation
+from paynode.domain.chain import BlockRef, Books, Observation, confirmations
 from paynode.domain.money import Asset
 
 HEARD_SECONDS = 3600.0
@@ -57,6 +57,7 @@ class EvmChain:
         self._heard_at: dict[str, float] = {}  # by provider that is not the first: when we last asked for its head
         self._deep: dict[str, DeepReorg] = {}  # of each provider whose last look found our past gone
         self._head_since: tuple[str, float] | None = None  # the newest head's hash, and when it was first seen
+        self._witness: tuple[str, int, float] | None = None  # who has not proven what is due; its head, and since when
         self._sending = sending.Sending(chain_id, pool)
 
     @property
@@ -117,6 +118,7 @@ class EvmChain:
                 seen = await tick.observe()
                 self._note_head(primary, seen.head.number)
                 await self._doubt_a_stuck_head(primary, second, seen.head)
+                await self._doubt_a_stuck_witness(primary, second, books, seen)
                 self._deep.pop(primary.name, None)
                 await self._ask_after_others(primary)
                 return seen
@@ -160,6 +162,29 @@ class EvmChain:
                 return
             if ahead > STUCK_BLOCKS:
                 primary.degrade(f"its head stands still, {ahead} blocks behind {second.name}")
+
+    async def _doubt_a_stuck_witness(
+        self, primary: Provider, second: Provider | None, books: Books, seen: Observation
+    ) -> None:
+        """Let `second` rest if it cannot prove what is due because its head has stood still for long.
+
+        Only then: what a head that goes on has not reached may be a fork that `primary` made up.
+        """
+        if second is None or not _is_overdue(books, seen):
+            self._witness = None
+            return
+        before, now = self._witness, trio.current_time()
+        is_known = before is not None and before[0] == second.name
+        if before is not None and is_known and now - before[2] <= STUCK_SECONDS:
+            return
+        try:
+            number = await self._head_number(second)
+        except ProviderFailed:
+            return
+        self._witness = (second.name, number, now)
+        behind = seen.head.number - number
+        if before is not None and is_known and before[1] == number and behind > STUCK_BLOCKS:
+            second.degrade(f"its head stands still, {behind} blocks behind {primary.name}")
 
     async def _ask_after_others(self, primary: Provider) -> None:
         """Hear of each other provider once an hour: one that has died is known before it is needed."""
@@ -256,3 +281,14 @@ class EvmChain:
 
     def _reads(self, provider: Provider) -> Reads:
         return Reads(provider, self._looker, self._log_ranges[provider.name])
+
+
+def _is_overdue(books: Books, seen: Observation) -> bool:
+    """Whether a row is deep enough, and nothing speaks against it, and yet it is not proven."""
+    depth_by_address = {watch.address: watch.depth for watch in books.watches}
+    settled = {*seen.confirmed, *seen.voided, *seen.dropped}
+    return seen.hold is None and any(
+        confirmations(row.block.number, seen.head.number) >= depth_by_address.get(row.address, seen.head.number + 1)
+        for row in books.rows
+        if not row.confirmed and row.id not in settled and row.pair not in seen.disputes
+    )
