@@ -126,6 +126,21 @@ def test_the_payments_of_many_are_searched_with_as_many_requests_as_those_of_one
     assert requests(OURS) == requests(OURS[:1])
 
 
+def test_the_payments_of_many_are_proven_with_as_many_requests_as_those_of_one() -> None:
+    def requests(addresses: Sequence[str]) -> int:
+        village = Village()
+        village.watch(*addresses)
+        asked: list[str] = []
+        village.mine(*(village.paid(to, 5, is_inside=True) for to in addresses))
+        village.tick()
+        village.views[1].before_read = lambda name, what: asked.append(what)
+        village.settle()
+        assert all(row.confirmed for address in addresses for row in village.rows(address))
+        return asked.count("balances")
+
+    assert requests(OURS) == requests(OURS[:1]) == 1
+
+
 def blocks_of(size: int, sizes: list[int]) -> Any:
     """A provider of full blocks with so many bytes in each; `sizes` are those of the batches it was asked for."""
 
@@ -160,7 +175,7 @@ async def test_full_blocks_that_are_too_much_at_once_are_asked_for_in_smaller_ba
         ):
             reads = Reads(pool.first, Looker(CHAIN), LogRange())
             found = await reads.full_blocks(hashes)
-            assert [block.header.hash for block in found] == hashes
+            assert [block.ref.hash for block in found] == hashes
             assert sizes == asked
             assert not pool.first.is_resting
     assert FULL_BLOCKS_MAX == 8

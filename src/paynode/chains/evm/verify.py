@@ -5,7 +5,7 @@ contradicts is a disagreement: the network holds. Only what was reckoned from
 balances is simply dropped, to be reckoned anew.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -14,7 +14,10 @@ from paynode.chains.evm.explain import expected_units
 from paynode.chains.evm.own import Mined
 from paynode.chains.evm.reads import Pruned, Reads
 from paynode.chains.evm.sight import Sight
-from paynode.domain.chain import RECKONED, BlockRef, Pair, Row, RowSource
+from paynode.chains.evm.states import States
+from paynode.domain.chain import RECKONED, Pair, Row, RowSource
+
+Span = tuple[Pair, int, int]  # the heights at which its balance is compared: two neighbours, or twice the same
 
 
 @dataclass(slots=True)
@@ -38,19 +41,8 @@ async def verify(
     evident = [row for row in due if row.source not in RECKONED and row.block.hash in standing]
     final = [one for one in mined if one.block.hash in standing]
     await _check_evidence(sight, source, evident, final, verdict)
-    reckoned: dict[tuple[Pair, BlockRef, bool], list[Row]] = {}
-    for row in due:
-        if row.source in RECKONED and row.block.hash in standing:
-            reckoned.setdefault((row.pair, row.block, row.source is RowSource.INTERNAL), []).append(row)
-    for (pair, block, is_step), rows in reckoned.items():
-        heights = [block.number - 1, block.number] if is_step else [block.number]
-        match await _is_there(sight, source, pair, heights, booked):
-            case True:
-                verdict.confirmed |= {row.id: row.credited_units for row in rows if row.id is not None}
-            case False:
-                verdict.refused += rows
-            case None:
-                pass
+    reckoned = [row for row in due if row.source in RECKONED and row.block.hash in standing]
+    await _check_balances(sight, source, reckoned, booked, verdict)
     return verdict
 
 
@@ -102,32 +94,63 @@ async def _check_evidence(
             verdict.disagreement = f"{source.name} has another receipt of our transaction {one.tx.hash.lower()}"
 
 
-async def _is_there(
-    sight: Sight, source: Reads, pair: Pair, heights: Sequence[int], booked: Sequence[Row]
-) -> bool | None:
-    """Whether the balance at each of `heights` differs from the books by the same: by nothing, if there is only one.
+async def _check_balances(
+    sight: Sight, source: Reads, rows: Sequence[Row], booked: Sequence[Row], verdict: Verdict
+) -> None:
+    """Whether the balance at the block of each row is what the books say; of all together.
 
-    For an internal row it is read before and in its very block, so that what is compared is the step. None: nobody can
-    tell now. What the source has thrown away, the first provider may still have, and by now it may have learned better;
-    where neither has that state, the balance at the head is all that can be compared: it is exact, since the pair is
-    settled.
+    For an internal row it is read before and in its very block, so that what is compared is the step. What the source
+    has thrown away, the first provider may still have, and by now it may have learned better; where neither has that
+    state, the balance at the head is all that can be compared: it is exact, since the pair is settled. If it is another
+    there, nobody can tell now: that may be another head, or one behind.
     """
+    rows_by_span: dict[Span, list[Row]] = {}
+    for row in rows:
+        height = row.block.number
+        low = height - 1 if row.source is RowSource.INTERNAL else height
+        rows_by_span.setdefault((row.pair, low, height), []).append(row)
+    is_there_by_span: dict[Span, bool] = {}
     for view in [source] if source is sight.reads else [source, sight.reads]:
-        with suppress(Pruned):
-            balances = await _balances(sight, view, pair, heights)
-            break
-    else:
-        with suppress(Pruned):
-            (at_head,) = await _balances(sight, source, pair, [sight.head.number])
-            if at_head == sight.balances[pair]:
-                return True
-        return None  # it has another head, or none so high
-    residuals = [units - expected_units(booked, pair, height) for height, units in zip(heights, balances, strict=True)]
-    return residuals[-1] == (residuals[0] if len(residuals) > 1 else 0)
+        is_there_by_span |= await _are_there(sight, view, rows_by_span.keys() - is_there_by_span.keys(), booked)
+    gone = sorted({pair for pair, *_ in rows_by_span.keys() - is_there_by_span.keys()})
+    at_head = await _balances(sight, source, [(pair, sight.head.number) for pair in gone])
+    is_same = {pair: units == sight.balances[pair] for (pair, _), units in at_head.items() if units is not None}
+    for span, some in rows_by_span.items():
+        if is_there_by_span.get(span, is_same.get(span[0], False)):
+            verdict.confirmed |= {row.id: row.credited_units for row in some if row.id is not None}
+        elif span in is_there_by_span:
+            verdict.refused += some
 
 
-async def _balances(sight: Sight, source: Reads, pair: Pair, heights: Sequence[int]) -> list[int]:
-    if sight.watchlist.is_native(pair):
-        return await source.balances([(pair.address, height) for height in heights], sight.head.number)
-    contract = sight.watchlist.contract_by_method[pair.method]
-    return await source.token_balances([(contract, pair.address, height) for height in heights])
+async def _are_there(sight: Sight, view: Reads, spans: Collection[Span], booked: Sequence[Row]) -> dict[Span, bool]:
+    """Whether the balance differs from the books by the same at both ends of a span, or by nothing if they are one.
+
+    Left out are those of which the view has thrown a state away.
+    """
+    units = await _balances(sight, view, sorted({(pair, height) for pair, *ends in spans for height in ends}))
+    found: dict[Span, bool] = {}
+    for pair, low, high in spans:
+        before, after = units[pair, low], units[pair, high]
+        if before is not None and after is not None:
+            rose = after - expected_units(booked, pair, high)
+            if low < high:
+                rose -= before - expected_units(booked, pair, low)
+            found[pair, low, high] = rose == 0
+    return found
+
+
+async def _balances(
+    sight: Sight, source: Reads, asks: Sequence[tuple[Pair, int]]
+) -> dict[tuple[Pair, int], int | None]:
+    """By pair and height; None: that state is gone."""
+    native = [(pair, height) for pair, height in asks if sight.watchlist.is_native(pair)]
+    states = States(source, sight.head.number)
+    read = await states.balances([(pair.address, height) for pair, height in native])
+    found = dict(zip(native, read, strict=True))
+    for pair, height in asks:
+        if not sight.watchlist.is_native(pair):
+            contract = sight.watchlist.contract_by_method[pair.method]
+            found[pair, height] = None
+            with suppress(Pruned):
+                (found[pair, height],) = await source.token_balances([(contract, pair.address, height)])
+    return found
