@@ -4,11 +4,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from tests.chains.evm.fakescene import DEPTH as FAKE_DEPTH
+from tests.chains.evm.fakescene import FakeScene
 from tests.chains.evm.scene import DEPTH, NATIVE, USDT, Scene, scene
 from tests.lab.stub import result
 
 from paynode.chains.base import DeepReorg, ProviderState, Unavailable
 from paynode.chains.evm import adapter
+from paynode.chains.evm.ground import Behind
 from paynode.domain.chain import Pair
 
 
@@ -126,6 +129,57 @@ async def test_a_provider_that_is_behind_is_passed_over() -> None:
         s.liars[0].twist = stale
         seen = await s.tick()
         assert [row.units for row in seen.rows] == [5]
+
+
+async def test_a_cursor_that_no_provider_has_reached_for_long_is_fallen_back_from(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with scene(providers=2) as s:
+        (a,) = await s.shop()
+        made_up = replace(s.keeper.checkpoints[0], number=1 << 50, hash="0x" + "66" * 32)
+        s.keeper.checkpoints.insert(0, made_up)
+        await s.lab.transfer(s.usdt, a, 5)
+        with pytest.raises(Unavailable, match="below block"):
+            await s.tick()
+        monkeypatch.setattr(adapter, "BEHIND_SECONDS", -1)
+        await s.tick()
+        assert made_up not in s.keeper.checkpoints
+        await s.settle()
+        assert s.keeper.confirmed_units(a, USDT) == 5
+
+
+async def test_what_was_seen_above_such_a_cursor_goes_void_and_what_is_below_is_found() -> None:
+    s = FakeScene()
+    a, b = await s.shop(2)
+    made_up = s.chain.fork()
+    for _ in range(3):
+        made_up.mine([s.pays(a, 10**6)])
+        for _ in range(300):
+            made_up.mine()
+        s.views[0].chain = made_up
+        await s.tick()
+    s.views[0].chain = s.chain
+    s.mine(1, s.pays(b, 5))
+    with pytest.raises(Behind):
+        await s.tick()
+    s.memory.is_cursor_doubted = True
+    await s.tick()
+    s.memory.is_cursor_doubted = False
+    for _ in range(2 * FAKE_DEPTH):
+        s.mine()
+        await s.tick()
+    assert [(row.address, row.units, row.confirmed) for row in s.keeper.standing] == [(b, 5, True)]
+    assert not s.keeper.disputes
+
+
+async def test_a_single_provider_behind_the_cursor_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(adapter, "BEHIND_SECONDS", -1)
+    async with scene(providers=1) as s:
+        await s.shop()
+        s.keeper.checkpoints.insert(0, replace(s.keeper.checkpoints[0], number=1 << 50, hash="0x" + "66" * 32))
+        for _ in range(3):
+            with pytest.raises(Unavailable, match="below block"):
+                await s.tick()
 
 
 async def test_a_provider_whose_head_stands_still_is_left_for_one_that_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,6 +22,7 @@ from paynode.chains.base import (
     Unavailable,
 )
 from paynode.chains.evm import sending
+from paynode.chains.evm.ground import Behind
 from paynode.chains.evm.log_range import LogRange
 from paynode.chains.evm.look import Looker, WrongContext
 from paynode.chains.evm.pinning import agreed_pin, pins_of
@@ -38,6 +39,7 @@ from paynode.domain.money import Asset
 
 HEARD_SECONDS = 3600.0
 STUCK_SECONDS = 60  # five blocks of the slowest chain we know
+BEHIND_SECONDS = 600  # so long all providers are behind the cursor before it is doubted: it was one provider's word
 STUCK_BLOCKS = 2  # providers of one chain are often a block or two apart
 
 
@@ -55,6 +57,7 @@ class EvmChain:
         self._memory = Memory()
         self._heads: dict[str, tuple[int, int]] = {}  # by provider: its head, and how far it was behind the others
         self._heard_at: dict[str, float] = {}  # by provider that is not the first: when we last asked for its head
+        self._behind_since: dict[str, float] = {}  # of each provider behind the cursor, while nobody is not
         self._deep: dict[str, DeepReorg] = {}  # of each provider whose last look found our past gone
         self._head_since: tuple[str, float] | None = None  # the newest head's hash, and when it was first seen
         self._witness: tuple[str, int, float] | None = None  # who has not proven what is due; its head, and since when
@@ -99,6 +102,7 @@ class EvmChain:
         await self._pin(books)
         watchlist = Watchlist.of(books, self._assets)
         failures: list[Exception] = []
+        self._memory.is_cursor_doubted = self._is_cursor_doubted()
         for primary in self._pool.providers() or (self._pool.first,):
             others = (provider for provider in self._pool.providers() if provider is not primary)
             second = next(others, None)
@@ -120,6 +124,7 @@ class EvmChain:
                 await self._doubt_a_stuck_head(primary, second, seen.head)
                 await self._doubt_a_stuck_witness(primary, second, books, seen)
                 self._deep.pop(primary.name, None)
+                self._behind_since.clear()
                 await self._ask_after_others(primary)
                 return seen
             except DeepReorg as reorg:
@@ -133,11 +138,19 @@ class EvmChain:
                 primary.meter.lied()
                 primary.degrade(failure.reason)
                 failures.append(failure)
+            except Behind as behind:
+                self._behind_since.setdefault(primary.name, trio.current_time())
+                failures.append(behind)
             except ProviderFailed as failure:
                 if isinstance(failure, Garbled) and failure.provider == primary.name:
                     primary.degrade(failure.reason, LEAST_REST_SECONDS)
                 failures.append(failure)
         raise Unavailable("; ".join(map(str, failures)))
+
+    def _is_cursor_doubted(self) -> bool:
+        """Whether several providers, all that can be asked, have been behind the cursor for long."""
+        asked, latest = self._pool.providers(), trio.current_time() - BEHIND_SECONDS
+        return len(asked) > 1 and all(self._behind_since.get(each.name, float("inf")) < latest for each in asked)
 
     async def _pin(self, books: Books) -> None:
         """Tell the pool by which blocks to know our network."""

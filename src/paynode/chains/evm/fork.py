@@ -87,6 +87,20 @@ def find_fork(books: Books, head: BlockRef, hashes: Hashes) -> Fork | None:
     return Fork(books.checkpoints[-1].number - 1, tuple(orphaned))
 
 
+def checkpoints_below(books: Books, head: BlockRef) -> list[BlockRef]:
+    """The checkpoints that a head below the cursor may stand on: those within the horizon, and the first below it."""
+    known = [each for each in books.checkpoints if each.number <= head.number]
+    within = [each for each in known if each.number > head.number - books.horizon]
+    return known[: len(within) + 1]
+
+
+def fall_back(books: Books, head: BlockRef, hashes: Hashes) -> Fork | None:
+    """The fork to a head below a cursor that is believed no longer, from `hashes` of `checkpoints_below`, if any."""
+    above = tuple(row for row in books.rows if row.block.number > head.number)
+    standing = (each for each in checkpoints_below(books, head) if hashes.get(each.number) == each.hash)
+    return next((Fork(each.number, above) for each in standing), None)
+
+
 def lowered_floors(books: Books, watchlist: Watchlist, fork: Fork) -> dict[Pair, int]:
     """The floors to lower, so that what the new fork brought is searched for.
 

@@ -7,7 +7,15 @@ network holds, and nothing is concluded from that row's pair.
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from paynode.chains.evm.fork import Fork, all_heights, find_fork, is_doubtful, young_heights
+from paynode.chains.evm.fork import (
+    Fork,
+    all_heights,
+    checkpoints_below,
+    fall_back,
+    find_fork,
+    is_doubtful,
+    young_heights,
+)
 from paynode.chains.evm.look import Look
 from paynode.chains.evm.reads import Reads
 from paynode.chains.evm.sight import Sight
@@ -64,8 +72,8 @@ async def look_at_head(
     return sight, look
 
 
-async def learn_fork(sight: Sight) -> Fork:
-    """Where the head's chain left what we knew.
+async def learn_fork(sight: Sight, *, is_cursor_doubted: bool) -> Fork:
+    """Where the head's chain left what we knew; a cursor that is doubted may have left it by being above the head.
 
     Raises:
         Behind: nowhere, but the head is below the cursor.
@@ -78,6 +86,9 @@ async def learn_fork(sight: Sight) -> Fork:
     if is_doubtful(books, sight.head, sight.hashes):
         await sight.learn_hashes(all_heights(books))
     fork = find_fork(books, sight.head, sight.hashes)
+    if fork is None and is_cursor_doubted:
+        await sight.learn_hashes(each.number for each in checkpoints_below(books, sight.head))
+        fork = fall_back(books, sight.head, sight.hashes)
     if fork is None:
         assert books.cursor is not None, "without a cursor no head is behind"
         behind = f"its head {sight.head.number} is below block {books.cursor.number} seen before"

@@ -54,6 +54,7 @@ class Memory:
     suspected_at: dict[int, int] = field(default_factory=dict)  # by id of a confirmed row that seems gone: the head
     agreed: dict[str, int] = field(default_factory=dict)  # by provider: up to which height it was on the same chain
     opened: set[str] = field(default_factory=set)  # addresses of which it was asked what they had done before
+    is_cursor_doubted: bool = False  # no provider has come as far for long: perhaps one made it up
 
 
 @dataclass(slots=True)
@@ -144,7 +145,7 @@ class Tick:
         heights = {one.block.number for one in self.memory.mined.values()}
         sight, look = await look_at_head(self.views.primary, books, self.watchlist, treasuries, heights)
         ranges.note_code(look.code_size_by_address, self.watchlist.addresses)
-        return sight, await learn_fork(sight)
+        return sight, await learn_fork(sight, is_cursor_doubted=self.memory.is_cursor_doubted)
 
     async def _tokens(self, sight: Sight, booked: list[Row]) -> list[Row]:
         """Rule 6, at each provider until every token is explained; what was only adjusted is not."""
