@@ -252,24 +252,46 @@ async def test_a_reorg_below_the_horizon_stops_the_network() -> None:
             await s.tick()
 
 
+def forked(s: Scene) -> Any:
+    """The blocks that calls remember are others, the head's own parent excepted."""
+
+    def twist(call: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+        text = answer["result"]
+        if call["method"] != "eth_call" or len(text) < 66 * 6:
+            return answer
+        ours = {checkpoint.hash[2:] for checkpoint in s.keeper.checkpoints}
+        words = [text[at : at + 64] for at in range(2, len(text), 64)]
+        words[6:] = ["ab" * 32 if word in ours else word for word in words[6:]]
+        return result(call, "0x" + "".join(words))
+
+    return twist
+
+
+async def test_what_two_providers_erred_in_long_apart_does_not_stop_the_network(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with scene(providers=2) as s:
+        s.keeper.horizon = 5
+        for _ in range(10):
+            await s.lab.mine()
+            await s.tick()
+        s.liars[0].twist = forked(s)
+        await s.lab.mine()
+        await s.tick()
+        monkeypatch.setattr(adapter, "AGREED_SECONDS", 0)
+        s.liars[1].twist = forked(s)
+        await s.lab.mine()
+        with pytest.raises(Unavailable):
+            await s.tick()
+
+
 async def test_one_provider_on_another_fork_does_not_stop_the_network() -> None:
     async with scene(providers=2) as s:
         s.keeper.horizon = 5
         for _ in range(10):
             await s.lab.mine()
             await s.tick()
-
-        def forked(call: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
-            """The blocks that calls remember are others, the head's own parent excepted."""
-            text = answer["result"]
-            if call["method"] != "eth_call" or len(text) < 66 * 6:
-                return answer
-            ours = {checkpoint.hash[2:] for checkpoint in s.keeper.checkpoints}
-            words = [text[at : at + 64] for at in range(2, len(text), 64)]
-            words[6:] = ["ab" * 32 if word in ours else word for word in words[6:]]
-            return result(call, "0x" + "".join(words))
-
-        s.liars[0].twist = forked
+        s.liars[0].twist = forked(s)
         await s.lab.mine()
         seen = await s.tick()
         assert seen.checkpoint is not None
@@ -278,7 +300,7 @@ async def test_one_provider_on_another_fork_does_not_stop_the_network() -> None:
         refused, good = s.chain.providers()
         assert "not the chain that we followed" in (refused.reason or "")
         assert (refused.state, good.state) == (ProviderState.FAILING, ProviderState.OK)
-        s.liars[1].twist = forked
+        s.liars[1].twist = forked(s)
         await s.lab.mine()
         with pytest.raises(DeepReorg):
             await s.tick()

@@ -40,6 +40,7 @@ from paynode.domain.money import Asset
 HEARD_SECONDS = 3600.0
 STUCK_SECONDS = 60  # five blocks of the slowest chain we know
 BEHIND_SECONDS = 600  # so long all providers are behind the cursor before it is doubted: it was one provider's word
+AGREED_SECONDS = 600  # what providers said further apart is no agreement: each may have erred once
 STUCK_BLOCKS = 2  # providers of one chain are often a block or two apart
 
 
@@ -58,7 +59,7 @@ class EvmChain:
         self._heads: dict[str, tuple[int, int]] = {}  # by provider: its head, and how far it was behind the others
         self._heard_at: dict[str, float] = {}  # by provider that is not the first: when we last asked for its head
         self._behind_since: dict[str, float] = {}  # of each provider behind the cursor, while nobody is not
-        self._deep: dict[str, DeepReorg] = {}  # of each provider whose last look found our past gone
+        self._deep_at: dict[str, float] = {}  # of each provider whose last look found our past gone: when
         self._head_since: tuple[str, float] | None = None  # the newest head's hash, and when it was first seen
         self._witness: tuple[str, int, float] | None = None  # who has not proven what is due; its head, and since when
         self._sending = sending.Sending(chain_id, pool)
@@ -123,14 +124,14 @@ class EvmChain:
                 self._note_head(primary, seen.head.number)
                 await self._doubt_a_stuck_head(primary, second, seen.head)
                 await self._doubt_a_stuck_witness(primary, second, books, seen)
-                self._deep.pop(primary.name, None)
+                self._deep_at.pop(primary.name, None)
                 self._behind_since.clear()
                 await self._ask_after_others(primary)
                 return seen
             except DeepReorg as reorg:
-                self._deep[primary.name] = reorg
+                now = self._deep_at[primary.name] = trio.current_time()
                 failures.append(reorg)
-                if len(self._deep) == len(self._pool.all):
+                if sum(now - at <= AGREED_SECONDS for at in self._deep_at.values()) == len(self._pool.all):
                     raise
                 primary.meter.lied()  # it is not believed in anything for a while
                 primary.degrade(f"not the chain that we followed: {reorg}")
