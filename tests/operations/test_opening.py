@@ -1,5 +1,6 @@
 """Books that begin with a past: the owner's money, the nonce that was used, and nothing twice."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -7,9 +8,12 @@ from tests.lab.simnode import ETHER, GAS, SimNode
 
 from paynode.domain.chain import Books, Observation, Row, RowKind, RowSource
 from paynode.domain.ledger import Account
-from paynode.domain.outgoing import ForeignNonce, next_nonce
+from paynode.domain.outgoing import ForeignNonce, Purpose, State, next_nonce
 from paynode.operations.observations import apply_observation, load_books
-from paynode.store import outgoing
+from paynode.store import openings, outgoing
+from paynode.store.database import Tx
+from paynode.store.outgoing import OutgoingRecord
+from paynode.store.records import Units
 
 COIN, USDT = "alpha_sim", "alpha_usdt"
 
@@ -56,6 +60,43 @@ async def test_a_nonce_beyond_the_past_is_somebody_elses(node: SimNode) -> None:
     assert next_nonce(GAS, own_next=own_next, chain_pending=5) == 5
     with pytest.raises(ForeignNonce):
         next_nonce(GAS, own_next=own_next, chain_pending=6)
+
+
+async def test_an_accounts_next_nonce_is_that_after_ours_or_what_its_books_begin_with(node: SimNode) -> None:
+    begin(node, ETHER)
+
+    def told(signed: Mapping[int, State]) -> Mapping[str, int]:
+        """With GAS having signed these since, beside an address with a past and two without."""
+
+        def ask(tx: Tx) -> Mapping[str, int]:
+            openings.add(tx, "alpha", "used", 7)
+            for nonce, state in signed.items():
+                ended = OutgoingRecord(
+                    id=f"txn_{nonce:02}",
+                    network="alpha",
+                    store_id=node.store_id,
+                    purpose=Purpose.TOP_UP,
+                    state=state,
+                    sender=GAS,
+                    key_path="m",
+                    recipient="0x01",
+                    method=COIN,
+                    units=Units(1),
+                    empties_sender=False,
+                    created_at=node.clock(),
+                    updated_at=node.clock(),
+                    nonce=nonce,
+                )
+                outgoing.add(tx, ended)
+            return outgoing.next_unfinal_nonces(tx, "alpha", [GAS, "used", "new"])
+
+        return node.database.write(ask)
+
+    assert told({}) == {GAS: 5, "used": 7}
+    assert told({5: State.CONFIRMED, 9: State.REVERTED}) == {GAS: 10, "used": 7}
+    assert told({10: State.BROADCAST, 11: State.SIGNED}) == {GAS: 10, "used": 7}
+    assert node.database.read(outgoing.next_own_nonce, "alpha", GAS) == 12
+    assert node.database.read(outgoing.next_own_nonce, "alpha", "new") is None
 
 
 @pytest.mark.parametrize("is_final", [False, True])

@@ -1,5 +1,6 @@
 """Transactions of ours, their signed versions, and the pauses that stop them."""
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -128,12 +129,18 @@ def mark_sent(tx: Tx, outgoing_id: str, version: int, now: datetime) -> None:
 
 def next_own_nonce(tx: Tx, network: str, sender: str) -> int | None:
     """The nonce after the last one we signed for `sender`, else the one its books begin with; None: neither."""
-    row = tx.row(
-        "select nonce + 1 from outgoing where network = ? and sender = ? and nonce is not null "
-        "order by nonce desc limit 1",
-        (network, sender),
+    return _next_own_nonces(tx, network, [sender]).get(sender)
+
+
+def _next_own_nonces(tx: Tx, network: str, senders: Iterable[str]) -> dict[str, int]:
+    asked = sorted(senders)
+    found = tx.rows(
+        "select a.value, (select o.nonce + 1 from outgoing o indexed by outgoing_nonce "
+        "where o.network = ? and o.sender = a.value and o.nonce is not null order by o.nonce desc limit 1) "
+        "from json_each(?) a",
+        (network, json.dumps(asked)),
     )
-    return openings.nonces(tx, network, [sender]).get(sender) if row is None else int(row[0])
+    return openings.nonces(tx, network, asked) | {sender: nonce for sender, nonce in found if nonce is not None}
 
 
 def next_unfinal_nonces(tx: Tx, network: str, senders: Iterable[str]) -> dict[str, int]:
@@ -142,11 +149,7 @@ def next_unfinal_nonces(tx: Tx, network: str, senders: Iterable[str]) -> dict[st
     for record in under_way(tx, network):
         if record.nonce is not None:
             found[record.sender] = min(record.nonce, found.get(record.sender, record.nonce))
-    for sender in set(senders) - found.keys():
-        nonce = next_own_nonce(tx, network, sender)
-        if nonce is not None:
-            found[sender] = nonce
-    return found
+    return _next_own_nonces(tx, network, set(senders) - found.keys()) | found
 
 
 def fees_since(tx: Tx, network: str, moment: datetime) -> int:

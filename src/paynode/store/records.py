@@ -53,7 +53,8 @@ class Columns(Generic[T]):
         hints = get_type_hints(record)
         self._record = record
         self.names: tuple[str, ...] = tuple(field.name for field in fields(record))  # type: ignore[arg-type]
-        self._decoders = [_nullable(hints[name], _DECODERS) for name in self.names]
+        decoders = [_nullable(hints[name], _DECODERS) for name in self.names]
+        self._decoders = [(at, decode) for at, decode in enumerate(decoders) if decode is not _same]
         self._encoders = [(name, _nullable(hints[name], _ENCODERS)) for name in self.names]
         self.sql = ", ".join(self.names)
         self.placeholders = ", ".join(f":{name}" for name in self.names)
@@ -63,7 +64,12 @@ class Columns(Generic[T]):
         return ", ".join(f"{alias}.{name}" for name in self.names)
 
     def decode(self, row: tuple[Any, ...]) -> T:
-        return self._record(*[decode(value) for decode, value in zip(self._decoders, row, strict=True)])
+        values = list(row)
+        if len(values) != len(self.names):
+            raise ValueError(f"{len(values)} columns for the {len(self.names)} of {self._record.__name__}")
+        for at, decode in self._decoders:
+            values[at] = decode(values[at])
+        return self._record(*values)
 
     def encode(self, record: T) -> dict[str, Stored]:
         return {name: encode(getattr(record, name)) for name, encode in self._encoders}
@@ -80,11 +86,11 @@ def _nullable(hint: Any, codecs: Mapping[Any, Callable[[Any], Any]]) -> Callable
     if get_origin(hint) in {UnionType, Union}:  # `NewType | None` is of the older kind
         (inner,) = [arg for arg in get_args(hint) if arg is not NoneType]
         codec = _codec(inner, codecs)
-        return lambda value: None if value is None else codec(value)
+        return codec if codec is _same else lambda value: None if value is None else codec(value)
     return _codec(hint, codecs)
 
 
 def _codec(hint: Any, codecs: Mapping[Any, Callable[[Any], Any]]) -> Callable[[Any], Any]:
     if isinstance(hint, type) and issubclass(hint, StrEnum):
-        return hint if codecs is _DECODERS else str
+        return {each.value: each for each in hint}.__getitem__ if codecs is _DECODERS else str
     return codecs[hint]

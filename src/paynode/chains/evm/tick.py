@@ -98,7 +98,7 @@ class Tick:
         rows = claimed.settle(sight, kept, rows)
         drift = await self._settle_falls(sight, kept, rows, mined)
         rows += drift.rows
-        kept = [replace(row, credit=drift.credits.get(row.id or 0, row.credit)) for row in kept]
+        kept = [replace(row, credit=drift.credits[row.id]) if row.id in drift.credits else row for row in kept]
         open_pairs = differing(self.watchlist.pairs, sight.balances, [*kept, *rows])
         waiting = {pair for pair in open_pairs if self.watchlist.is_native(pair) and pair.address in patient}
         disputes = open_disputes(
