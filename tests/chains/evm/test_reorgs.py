@@ -220,6 +220,21 @@ async def test_a_witness_whose_head_stands_still_delays_payments_and_does_not_st
         assert s.keeper.confirmed_units(a, USDT) == 5
 
 
+async def test_what_one_witness_never_proves_another_one_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(adapter, "STUCK_SECONDS", -1)
+    async with scene(providers=3) as s:
+        (a,) = await s.shop()
+
+        def without_receipts(call: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+            return result(call, None) if call["method"] == "eth_getTransactionReceipt" else answer
+
+        s.liars[1].twist = without_receipts
+        await s.lab.transfer(s.usdt, a, 5)
+        await s.settle(DEPTH + 3)
+        assert s.keeper.confirmed_units(a, USDT) == 5
+        assert not s.pool.all[1].is_resting
+
+
 async def test_a_witness_that_only_lags_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(adapter, "STUCK_SECONDS", -1)
     async with scene(providers=2) as s:

@@ -61,6 +61,9 @@ class EvmChain:
         self._behind_since: dict[str, float] = {}  # of each provider behind the cursor, while nobody is not
         self._deep_at: dict[str, float] = {}  # of each provider whose last look found our past gone: when
         self._head_since: tuple[str, float] | None = None  # the newest head's hash, and when it was first seen
+        self._turn = (
+            0  # whose it is of the others to be the second one: the next one's if one leaves what is due unproven
+        )
         self._witness: tuple[str, int, float] | None = None  # who has not proven what is due; its head, and since when
         self._sending = sending.Sending(chain_id, pool)
 
@@ -105,8 +108,8 @@ class EvmChain:
         failures: list[Exception] = []
         self._memory.is_cursor_doubted = self._is_cursor_doubted()
         for primary in self._pool.providers() or (self._pool.first,):
-            others = (provider for provider in self._pool.providers() if provider is not primary)
-            second = next(others, None)
+            others = [provider for provider in self._pool.providers() if provider is not primary]
+            second = others[self._turn % len(others)] if others else None
             primary.meter.looked()
             tick = Tick(
                 views=Views(
@@ -180,9 +183,10 @@ class EvmChain:
     async def _doubt_a_stuck_witness(
         self, primary: Provider, second: Provider | None, books: Books, seen: Observation
     ) -> None:
-        """Let `second` rest if it cannot prove what is due because its head has stood still for long.
+        """Ask another one, if there is one, after `second` has left unproven for long what is due.
 
-        Only then: what a head that goes on has not reached may be a fork that `primary` made up.
+        It rests if its head has stood still meanwhile. Only then: what a head that goes on has not reached, or a
+        provider does not know, may be what `primary` made up, and at rest it could not contradict.
         """
         if second is None or not _is_overdue(books, seen):
             self._witness = None
@@ -196,6 +200,7 @@ class EvmChain:
         except ProviderFailed:
             return
         self._witness = (second.name, number, now)
+        self._turn += is_known
         behind = seen.head.number - number
         if before is not None and is_known and before[1] == number and behind > STUCK_BLOCKS:
             second.degrade(f"its head stands still, {behind} blocks behind {primary.name}")
