@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.chains.evm.fakechain import FakeBlock
-from tests.chains.evm.village import DEPTH, NATIVE, OURS, Village
+from tests.chains.evm.fakechain import PROTOCOL, FakeBlock, Payment
+from tests.chains.evm.village import DEPTH, NATIVE, OURS, View, Village
 
 from paynode.domain.chain import BlockRef, Pair, Row, RowKind, RowSource
 
@@ -271,3 +271,56 @@ def test_what_is_inferred_anew_without_old_state_may_have_come_before_the_newest
     village.mine()
     assert [row.source for row in village.tick().rows] == [RowSource.UNPLACED]
     check_intervals(village, A)
+
+
+def taken(village: Village, units: int) -> Payment:
+    """Coins that leave A, and nothing says how."""
+    village.nonce += 1
+    return Payment(PROTOCOL, village.nonce, PROTOCOL, inside=((A, -units),))
+
+
+def test_a_fall_before_a_larger_rise_is_adjusted_once_its_dispute_is_old_and_the_payment_is_credited() -> None:
+    village = Village()
+    village.watch(A)
+    village.mine(village.paid(A, 10))
+    village.settle()
+    fall = village.mine(taken(village, 4), then=2)
+    village.tick()
+    paid = village.mine(village.paid(A, 7), then=1)
+    assert village.tick().disputes[Pair(A, NATIVE)].observed_units == 13
+    while not (seen := village.tick()).rows:
+        assert seen.disputes
+        village.mine()
+    assert village.chain.head.number - fall.number >= DEPTH, "not while it is young"
+    assert {(row.kind, row.source, row.units, row.block.hash) for row in seen.rows} == {
+        (RowKind.ADJUSTMENT, RowSource.DRIFT, -4, fall.hash),
+        (RowKind.IN, RowSource.TX, 7, paid.hash),
+    }
+    village.settle()
+    assert not village.keeper.disputes
+    assert all(row.confirmed for row in village.rows(A))
+    assert village.booked(A) == village.balance(A) == 13
+
+
+def test_a_fall_before_a_rise_that_the_other_provider_does_not_see_stays_disputed() -> None:
+    village = Village()
+    village.watch(A)
+    village.mine(village.paid(A, 10))
+    village.settle()
+    honest = village.views[1]
+    other = village.chain.fork()
+    village.views[1] = View(other, "two")
+    village.mine(taken(village, 4), then=2)
+    village.tick()
+    village.mine(village.paid(A, 7))
+    for _ in range(5):
+        other.mine()
+    for _ in range(3 * DEPTH):
+        village.mine()
+        other.mine()
+        assert not village.tick().rows
+    assert village.keeper.disputes
+    village.views[1] = honest
+    village.settle()
+    assert not village.keeper.disputes
+    assert village.booked(A) == village.balance(A) == 13

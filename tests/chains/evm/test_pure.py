@@ -56,15 +56,15 @@ def test_a_bisect_finds_every_step_of_a_balance_that_only_rises(steps: dict[int,
 
 
 @given(st.lists(st.integers(-5, 5), min_size=2, max_size=40))
-def test_steps_sum_to_the_rise_or_there_are_none(balances: list[int]) -> None:
+def test_steps_sum_to_the_rise_and_are_where_the_balance_moves(balances: list[int]) -> None:
     head = len(balances) - 1
     climb = Climb({0: balances[0], head: balances[head]})
     while wanted := climb.wanted():
         climb.residual_by_height |= {height: balances[height] for height in wanted}
     steps = climb.steps()
-    if steps is not None:
-        assert sum(step.units for step in steps) == balances[head] - balances[0]
-        assert all(step.units > 0 for step in steps)
+    assert sum(step.units for step in steps) == balances[head] - balances[0]
+    assert all(step.units == balances[step.high] - balances[step.low] != 0 for step in steps)
+    assert all(step.is_placed for step in steps)
 
 
 @given(st.integers(0, 5000), st.integers(0, 5000), st.integers(0, 5000))

@@ -33,10 +33,16 @@ def ripe_at(sight: Sight, views: Views, pair: Pair) -> int | None:
     return dispute.since.number + depth * (2 if views.second is None else 1) - 1
 
 
+def is_ripe(sight: Sight, views: Views, pair: Pair) -> bool:
+    """Whether a pair's dispute is old enough to be settled."""
+    height = ripe_at(sight, views, pair)
+    return height is not None and sight.head.number >= height
+
+
 def is_ripe_fall(sight: Sight, views: Views, pair: Pair, rows: Sequence[Row], logs: LogMemory) -> bool:
     """Whether the balance is below the books for long, and all logs were read since without finding out why."""
     height, units = ripe_at(sight, views, pair), sight.balances[pair]
-    if height is None or sight.head.number < height or units is None or units >= expected_units(rows, pair):
+    if height is None or not is_ripe(sight, views, pair) or units is None or units >= expected_units(rows, pair):
         return False
     return sight.watchlist.is_native(pair) or all(
         logs.has_read(each.name, pair, units, height) for each in views.sources

@@ -4,17 +4,18 @@ Either every step of a rise is found and they sum to it, or nothing of the pair 
 came and where; a trace, where a provider offers one, only names the transactions that brought it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
-from paynode.chains.evm.explain import Inconsistent, explain_step
+from paynode.chains.evm.explain import Inconsistent, expected_units, explain_step
 from paynode.chains.evm.names import as_before, is_nameless, name_rows, read_transfers
-from paynode.chains.evm.reads import Reads
 from paynode.chains.evm.rises import Rise, Starter, Unplaced
 from paynode.chains.evm.search import Step
 from paynode.chains.evm.sight import Sight
 from paynode.chains.evm.states import States
 from paynode.chains.evm.thrift import NativeMemory
+from paynode.chains.evm.views import Views
 from paynode.chains.evm.wire import FullBlock, TxReceipt
 from paynode.domain.chain import BlockRef, Pair, Row, RowKind, RowSource
 
@@ -29,31 +30,33 @@ class Natives:
 
 async def find_natives(
     sight: Sight,
-    source: Reads,
+    views: Views,
     pairs: Iterable[Pair],
+    ripe: Collection[Pair],
     booked: Sequence[Row],
     canonical_below: int,
     memory: NativeMemory,
 ) -> Natives:
-    """The rows that explain native `pairs`, as far as `source` can place them; a fall explains nothing.
+    """The rows that explain native `pairs`, as far as the first provider can place them.
 
-    `canonical_below` is the height up to which checkpoints are known to be on the head's chain.
+    A fall on the way explains nothing, but for pairs whose dispute is `ripe`. `canonical_below` is the height up to
+    which checkpoints are known to be on the head's chain.
     """
+    source = views.primary
     memory.keep_recent(sight.head)
     states = States(source, sight.head.number)
     starter = Starter(sight, states, booked, canonical_below, memory)
     rises = await _begin(starter, memory.first_in_turn(pairs))
     await _climb(sight, states, rises, memory)
-    steps_by_pair = {rise.pair: steps for rise in rises if (steps := rise.climb.steps()) is not None}
-    placed = {step.high for steps in steps_by_pair.values() for step in steps if step.is_placed}
+    steps_by_pair = await _believed(sight, views, rises, ripe)
+    placed = {step.high for steps in steps_by_pair.values() for step in steps if step.is_placed and step.units > 0}
     blocks = await _blocks(sight, placed)
     receipts = await _receipts(sight, blocks, {pair.address.lower() for pair in steps_by_pair})
     rows_by_pair: dict[Pair, list[Row]] = {}
     for rise in rises:
-        try:
-            rows_by_pair[rise.pair] = await _rows(sight, rise, steps_by_pair.get(rise.pair), blocks, receipts)
-        except Inconsistent:
-            continue
+        if (steps := steps_by_pair.get(rise.pair)) is not None:
+            with suppress(Inconsistent):
+                rows_by_pair[rise.pair] = await _rows(sight, rise, steps, blocks, receipts)
     nameless = {row.block.number for rows in rows_by_pair.values() for row in rows if is_nameless(row)}
     transfers = await read_transfers(sight, source, [blocks[height] for height in sorted(nameless)], memory)
     found = Natives()
@@ -104,6 +107,32 @@ async def _climb(sight: Sight, states: States, rises: Sequence[Rise], memory: Na
                 rise.learn(height, units)
 
 
+async def _believed(
+    sight: Sight, views: Views, rises: Sequence[Rise], ripe: Collection[Pair]
+) -> dict[Pair, list[Step]]:
+    """The steps by pair, without those pairs whose reads contradict each other.
+
+    That is what a fall says, unless the pair's dispute is ripe and the witness sees the same at both its ends.
+    """
+    steps_by_pair = {rise.pair: rise.climb.steps() for rise in rises}
+    fallen = [rise for rise in rises if any(step.units < 0 for step in steps_by_pair[rise.pair])]
+    for rise in fallen:
+        steps = steps_by_pair.pop(rise.pair)
+        if rise.pair not in ripe:
+            continue
+        heights = sorted({height for step in steps if step.units < 0 for height in (step.low, step.high)})
+        seen: list[int | None] = []
+        with views.sparing_the_second():
+            witness = States(views.witness, sight.head.number)
+            seen = await witness.balances([(rise.pair.address, height) for height in heights])
+        expected = [
+            rise.climb.residual_by_height[height] + expected_units(rise.proven, rise.pair, height) for height in heights
+        ]
+        if seen == expected:
+            steps_by_pair[rise.pair] = steps
+    return steps_by_pair
+
+
 async def _blocks(sight: Sight, heights: set[int]) -> dict[int, FullBlock]:
     """The head's ancestors at `heights`, with their transactions."""
     await sight.learn_hashes(heights)
@@ -123,20 +152,22 @@ async def _receipts(sight: Sight, blocks: Mapping[int, FullBlock], addresses_low
 async def _rows(
     sight: Sight,
     rise: Rise,
-    steps: Sequence[Step] | None,
+    steps: Sequence[Step],
     blocks: Mapping[int, FullBlock],
     receipts: Mapping[str, TxReceipt],
 ) -> list[Row]:
-    """The rows of a whole rise: what was not searched, what is in known blocks, and what lies between two heights.
+    """The rows of a whole rise: what was not searched, what is in known blocks, what lies between two heights, is gone.
 
     Raises:
         Inconsistent: the reads contradict each other.
     """
-    if steps is None:
-        raise Inconsistent("the balance falls on its way to a rise")
     rows = [] if rise.unplaced is None else [await _by_then(sight, rise.pair, rise.unplaced)]
     for step in steps:
-        if step.is_placed:
+        if step.units < 0:
+            (block,) = await _at(sight, [step.high])
+            address, method = rise.pair
+            rows.append(Row(RowKind.ADJUSTMENT, RowSource.DRIFT, address, method, step.units, block))
+        elif step.is_placed:
             found = explain_step(rise.pair, step.units, blocks[step.high], receipts, rise.proven, sight.watchlist)
             rows += [each for row in found for each in as_before(row, rise.replaceable)]
         else:

@@ -25,7 +25,7 @@ def windows(high: int, first_low: int, floor: int) -> Iterator[tuple[int, int]]:
 
 
 class Step(NamedTuple):
-    """A rise by `units` in the blocks (low, high]: in one block, if the search came to its end."""
+    """A rise by `units` in the blocks (low, high], or a fall: in one block, if the search came to its end."""
 
     low: int
     high: int
@@ -40,7 +40,7 @@ class Step(NamedTuple):
 class Climb:
     """The bisect of one pair: finds the blocks in which a residual rises.
 
-    A residual is the balance less what the books say up to the same height. It can only rise, since nothing but
+    A residual is the balance less what the books say up to the same height. It should only rise, since nothing but
     our own transactions (which are booked first) takes native coins from an address that our key controls; so two
     equal ends have nothing between them.
     """
@@ -59,16 +59,13 @@ class Climb:
             and self.residual_by_height[low] != self.residual_by_height[high]
         ]
 
-    def steps(self) -> list[Step] | None:
-        """Every rise, oldest first; None if it falls somewhere: the reads contradict each other."""
-        found = []
-        for low, high in pairwise(sorted(self.residual_by_height)):
-            units = self.residual_by_height[high] - self.residual_by_height[low]
-            if units < 0:
-                return None
-            if units:
-                found.append(Step(low, high, units))
-        return found
+    def steps(self) -> list[Step]:
+        """Every rise, oldest first. A fall among them says that the reads contradict each other, or that coins left."""
+        return [
+            Step(low, high, units)
+            for low, high in pairwise(sorted(self.residual_by_height))
+            if (units := self.residual_by_height[high] - self.residual_by_height[low])
+        ]
 
 
 def agreed_checkpoint(

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 
 from paynode.chains.evm.claims import find_claimed
 from paynode.chains.evm.closing import Closed, Ranges, close_due, log_floors, read_touched
-from paynode.chains.evm.drift import Drift, is_ripe_fall, ripe_at, settle_falls
+from paynode.chains.evm.drift import Drift, is_ripe, is_ripe_fall, ripe_at, settle_falls
 from paynode.chains.evm.explain import (
     cancelled_drift,
     differing,
@@ -90,7 +90,7 @@ class Tick:
         rows += await read_touched(sight, views.primary, open_tokens, memory.ranges, booked)
         closed = await self._close(sight, [*standing, *rows])
         rows += closed.rows
-        natives = await self._natives(sight, fork, [*standing, *rows], awaited)
+        natives = await self._natives(sight, fork, [*standing, *rows], awaited, mined)
         rows += natives.rows
 
         cancelled = cancelled_drift(sight.balances, standing, rows)
@@ -174,13 +174,17 @@ class Tick:
         unsettled = {pair.address for pair in open_pairs | self.doubted | closed.unfinished}
         return frozenset(watch.address for watch in self.books.watches if watch.is_ending) - unsettled
 
-    async def _natives(self, sight: Sight, fork: Fork, booked: list[Row], awaited: set[str]) -> Natives:
+    async def _natives(
+        self, sight: Sight, fork: Fork, booked: list[Row], awaited: set[str], mined: list[Mined]
+    ) -> Natives:
         """Rule 7, for every pair that waits for no receipt of ours."""
         pairs = {pair for pair in self._open(sight, booked, is_native=True) if pair.address not in awaited}
         if not pairs:
             return Natives()
         canonical_below = sight.head.number if fork.fork_number is None else fork.fork_number
-        return await find_natives(sight, self.views.primary, pairs, booked, canonical_below, self.memory.natives)
+        signing = {own.sender for own in unmined(self.books.own, mined)}
+        ripe = {pair for pair in pairs if pair.address not in signing and is_ripe(sight, self.views, pair)}
+        return await find_natives(sight, self.views, pairs, ripe, booked, canonical_below, self.memory.natives)
 
     async def _settle_falls(self, sight: Sight, kept: list[Row], fresh: list[Row], mined: list[Mined]) -> Drift:
         """The end of rule 8, for falls old enough; alone, it takes twice as long and the same balance twice."""
