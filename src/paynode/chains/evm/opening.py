@@ -111,7 +111,9 @@ async def _open_at_floor(sight: Sight, second: Reads | None, address: str, found
     pairs = sorted(pair for pair in sight.watchlist.pairs if pair.address == address)
     watch = sight.watchlist.watch_by_address[address]
     height = min(sight.books.floor(watch, pair.method) for pair in pairs)
-    if height == 0 or any(row.address == address and row.block.number <= height for row in sight.books.rows):
+    if not 0 < height <= sight.head.number or any(
+        row.address == address and row.block.number <= height for row in sight.books.rows
+    ):
         return
     nonce, units = await _past(sight, sight.reads, address, pairs, height)
     if not nonce:
