@@ -112,8 +112,10 @@ async def test_an_ending_watch_is_read_once_more_at_once() -> None:
     assert (await s.tick()).ended == set()
     assert not s.keeper.standing
     await s.end(a)
-    assert (await s.tick()).ended == {a}
+    await s.tick()
     assert {row.address for row in s.keeper.standing} == {a}
+    await s.tick()
+    assert (await s.tick()).ended == {a}
 
 
 async def test_a_watch_does_not_end_unread() -> None:
@@ -124,6 +126,20 @@ async def test_a_watch_does_not_end_unread() -> None:
     s.views[1].lies = {"no logs"}
     assert (await s.tick()).ended == set()
     s.views[1].lies = set()
+    assert (await s.tick()).ended == {a}
+
+
+async def test_a_watch_does_not_end_while_a_row_of_it_may_be_refused() -> None:
+    """What stale state made up is dropped again; by then nobody would look any more."""
+    s = FakeScene()
+    (a,) = await s.shop()
+    s.mine(1, s.pays(a, 50))
+    s.mine(DEPTH - 1)
+    await s.end(a)
+    seen = await s.tick()
+    assert len(seen.rows) == 1
+    assert seen.ended == set()
+    assert (await s.tick()).ended == set()  # proven now, and stored so
     assert (await s.tick()).ended == {a}
 
 

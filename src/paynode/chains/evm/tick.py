@@ -127,7 +127,7 @@ class Tick:
             credits=drift.credits,
             confirmed=verdict.confirmed if hold is None else {},
             floors=opened.floors | closed.floors_without(open_pairs) | lowered_floors(self.books, self.watchlist, fork),
-            ended=self._ended(closed, open_pairs) if is_settled else frozenset(),
+            ended=self._ended(closed, open_pairs, [*kept, *rows]) if is_settled else frozenset(),
             disputes=disputes,
             receipts=tuple(one.as_receipt() for one in mined),
             final_receipts=frozenset(verdict.final) if hold is None else frozenset(),
@@ -169,9 +169,10 @@ class Tick:
             sight, self.views, floors, sight.head.number - self.depth + 1, self.memory.ranges, booked
         )
 
-    def _ended(self, closed: Closed, open_pairs: frozenset[Pair]) -> frozenset[str]:
-        """The ending addresses of which nothing is open, and all is read that can be."""
+    def _ended(self, closed: Closed, open_pairs: frozenset[Pair], rows: list[Row]) -> frozenset[str]:
+        """The ending addresses of which nothing is open, all is read that can be, and no row may still be refused."""
         unsettled = {pair.address for pair in open_pairs | self.doubted | closed.unfinished}
+        unsettled |= {row.address for row in rows if not row.confirmed}
         return frozenset(watch.address for watch in self.books.watches if watch.is_ending) - unsettled
 
     async def _natives(
