@@ -149,13 +149,13 @@ def _after_reads(net: Net, count: int, act: Callable[[], None]) -> None:
         nonlocal left
         left -= 1
         if left == 0:
-            _forget(net.views)
+            forget_what_was_planned(net.views)
             act()
 
     for view in net.views:
         view.before_read = before_read
 
 
-def _forget(views: list[FakeReads]) -> None:
+def forget_what_was_planned(views: list[FakeReads]) -> None:
     for view in views:
         view.before_read = None

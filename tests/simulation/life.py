@@ -20,7 +20,7 @@ from tests.chains.evm.fakereads import FakeReads
 from tests.simulation import checker
 from tests.simulation.acts import ACTS
 from tests.simulation.evmnet import Net
-from tests.simulation.faults import heal
+from tests.simulation.faults import forget_what_was_planned, heal
 from tests.simulation.node import GAS, Crash, Node
 from tests.simulation.script import HOUR, SETTLE, Act
 from trio.testing import MockClock
@@ -188,6 +188,7 @@ class Life:
         self.node.crash_at = lambda point: False
         for net in self.nets:
             heal(net)
+            forget_what_was_planned(net.views)
         differences = ["not looked yet"]
         while differences:
             if self.seconds - began > self.patience_seconds:
