@@ -73,16 +73,7 @@ async def _agreed(sight: Sight, second: Reads | None, pairs: Collection[Pair]) -
         return [pair for pair in pairs if sight.books.disputes[pair].observed_units == sight.balances[pair]]
     contracts = sorted(sight.watchlist.method_by_contract)
     look = await second.look(sight.header, sorted({pair.address for pair in pairs}), contracts, ())
-    return [
-        pair
-        for pair in pairs
-        if sight.balances[pair]
-        == (
-            look.native_by_address[pair.address]
-            if sight.watchlist.is_native(pair)
-            else look.units_by_holding[pair.address, sight.watchlist.contract_by_method[pair.method]]
-        )
-    ]
+    return [pair for pair in pairs if sight.balances[pair] == sight.watchlist.units(look, pair)]
 
 
 async def _credits(sight: Sight, second: Reads | None, pair: Pair, fall: int, rows: Sequence[Row]) -> dict[int, int]:

@@ -58,12 +58,7 @@ async def look_at_head(
     look = await reads.look(block.header, addresses, contracts, young_heights(books) | set(heights))
     sight.hashes = {number: hash_ for number, hash_ in look.hash_by_number.items() if hash_ is not None}
     sight.hashes[block.ref.number] = block.ref.hash
-    sight.balances = {
-        pair: look.native_by_address[pair.address]
-        if watchlist.is_native(pair)
-        else look.units_by_holding[pair.address, watchlist.contract_by_method[pair.method]]
-        for pair in watchlist.pairs
-    }
+    sight.balances = {pair: watchlist.units(look, pair) for pair in watchlist.pairs}
     sight.treasuries = {
         Pair(address, method): look.units_by_holding[address, contract]
         for address in treasuries

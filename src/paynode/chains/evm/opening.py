@@ -79,13 +79,7 @@ async def _agree(sight: Sight, second: Reads | None, addresses: list[str]) -> bo
         nonces = await second.nonces(addresses, sight.header)
     except ProviderFailed:
         return False
-    told = {
-        pair: look.native_by_address[pair.address]
-        if sight.watchlist.is_native(pair)
-        else look.units_by_holding[pair.address, sight.watchlist.contract_by_method[pair.method]]
-        for pair in sight.watchlist.pairs
-        if pair.address in addresses
-    }
+    told = {pair: sight.watchlist.units(look, pair) for pair in sight.watchlist.pairs if pair.address in addresses}
     is_same = all(sight.balances[pair] == units for pair, units in told.items())
     return is_same and nonces == await sight.reads.nonces(addresses, sight.header)
 

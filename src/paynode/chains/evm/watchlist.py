@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from paynode.chains.evm.look import Look
 from paynode.domain.chain import Books, Pair, Watch
 from paynode.domain.money import Asset
 
@@ -45,6 +46,12 @@ class Watchlist:
             return None
         pair = Pair(address, method)
         return pair if pair in self.pairs else None
+
+    def units(self, look: Look, pair: Pair) -> int | None:
+        """The balance of `pair` in a look; None: its contract would not say."""
+        if self.is_native(pair):
+            return look.native_by_address[pair.address]
+        return look.units_by_holding[pair.address, self.contract_by_method[pair.method]]
 
     def is_native(self, pair: Pair) -> bool:
         return pair.method == self.native
