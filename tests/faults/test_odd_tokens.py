@@ -105,9 +105,12 @@ async def test_a10_a_token_that_counts_in_other_decimals_than_the_config_is_not_
 
 @cases.in_the_end
 async def test_in_the_end_the_books_balance_and_the_treasury_holds_what_was_swept(town: Town) -> None:
-    sweeps = [sweep for sweep in await town.shop.all_of("sweeps") if sweep["method"] == "eth_usdt"]
-    moved = sum(int(sweep["net_units"]) for sweep in sweeps if sweep["state"] == "completed")
-    assert moved == await units_on_chain(town.lab, town.usdt, TREASURY) > 0
+    async def all_is_booked() -> bool:
+        sweeps = [sweep for sweep in await town.shop.all_of("sweeps") if sweep["method"] == "eth_usdt"]
+        moved = sum(int(sweep["net_units"]) for sweep in sweeps if sweep["state"] == "completed")
+        return moved == await units_on_chain(town.lab, town.usdt, TREASURY) > 0
+
+    await town.shop.until(all_is_booked, "the treasury holds what the completed sweeps moved")
     assert_audited(town.shop)
 
 
