@@ -1,7 +1,11 @@
 """Deliveries: what was sent to webhook endpoints, how it went, and sending it again."""
 
+from typing import Annotated, ClassVar
+
 from paynode.api.body import Nothing
 from paynode.api.lists import list_answer
+from paynode.api.parameters import IdOf
+from paynode.api.query import PageQuery
 from paynode.api.routes import Call, Routes, answer
 from paynode.domain.delivery import Status
 from paynode.domain.errors import NotFound
@@ -14,16 +18,25 @@ from paynode.store.outbox import DeliveryRecord
 routes = Routes()
 
 
-@routes.get("/v1/deliveries", scope="webhooks:read")
-def list_all(call: Call[Nothing], tx: Tx) -> Answer:
-    query = call.query
-    page = query.page("dlv")
-    states = query.several("state", list(Status))
-    event_id, endpoint_id = query.identifier("event", "evt"), query.identifier("endpoint", "whe")
+class DeliveriesQuery(PageQuery, frozen=True):
+    """Of a list of deliveries."""
+
+    prefix: ClassVar[str] = "dlv"
+
+
+class DeliveryListQuery(DeliveriesQuery, frozen=True):
+    state: tuple[Status, ...] = ()
+    event: Annotated[str, IdOf("evt")] | None = None
+    endpoint: Annotated[str, IdOf("whe")] | None = None
+
+
+@routes.get("/v1/deliveries", DeliveryListQuery, scope="webhooks:read")
+def list_all(call: Call[DeliveryListQuery], tx: Tx) -> Answer:
+    query = call.form
     found, has_more = outbox.listed_deliveries(
-        tx, call.store_id, page, states=states, event_id=event_id, endpoint_id=endpoint_id
+        tx, call.store_id, query.page, states=query.state, event_id=query.event, endpoint_id=query.endpoint
     )
-    return list_answer((delivery_view(tx, record) for record in found), page, has_more=has_more)
+    return list_answer((delivery_view(tx, record) for record in found), query.page, has_more=has_more)
 
 
 @routes.get("/v1/deliveries/<delivery_id>", scope="webhooks:read")

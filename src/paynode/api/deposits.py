@@ -1,11 +1,13 @@
 """Deposits: the transfers that came to our addresses."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from msgspec import Meta
 
 from paynode.api.body import Form, Nothing
 from paynode.api.lists import list_answer
+from paynode.api.parameters import IdOf
+from paynode.api.query import PageQuery
 from paynode.api.routes import Call, Routes, answer
 from paynode.domain.deposit import Stage
 from paynode.domain.errors import NotFound
@@ -23,17 +25,25 @@ class AssignForm(Form, frozen=True):
     invoice: Annotated[str, Meta(max_length=30)]
 
 
-@routes.get("/v1/deposits", scope="deposits:read")
-def list_all(call: Call[Nothing], tx: Tx) -> Answer:
-    query = call.query
-    page = query.page("dep")
-    stages = query.several("state", list(Stage))
-    invoice_id = query.identifier("invoice", "inv")
-    unattributed = query.flag("unattributed")
+class DepositListQuery(PageQuery, frozen=True):
+    prefix: ClassVar[str] = "dep"
+    state: tuple[Stage, ...] = ()
+    invoice: Annotated[str, IdOf("inv")] | None = None
+    unattributed: bool = False
+
+
+@routes.get("/v1/deposits", DepositListQuery, scope="deposits:read")
+def list_all(call: Call[DepositListQuery], tx: Tx) -> Answer:
+    query = call.form
     found, has_more = rows.listed(
-        tx, call.store_id, page, stages=stages, invoice_id=invoice_id, unattributed=unattributed
+        tx,
+        call.store_id,
+        query.page,
+        stages=query.state,
+        invoice_id=query.invoice,
+        unattributed=query.unattributed,
     )
-    return list_answer((_view(call, tx, placed) for placed in found), page, has_more=has_more)
+    return list_answer((_view(call, tx, placed) for placed in found), query.page, has_more=has_more)
 
 
 @routes.get("/v1/deposits/<deposit_id>", scope="deposits:read")

@@ -1,7 +1,10 @@
 """Events: what happened, exactly as webhooks tell it."""
 
+from typing import ClassVar
+
 from paynode.api.body import Nothing
 from paynode.api.lists import list_answer
+from paynode.api.query import PageQuery
 from paynode.api.routes import Call, Routes, answer
 from paynode.domain.errors import NotFound
 from paynode.domain.events import EventType
@@ -13,14 +16,22 @@ from paynode.store.database import Tx
 routes = Routes()
 
 
-@routes.get("/v1/events", scope="events:read")
-def list_all(call: Call[Nothing], tx: Tx) -> Answer:
-    query = call.query
-    page = query.page("evt")
-    types = query.several("type", list(EventType))
-    subject = query.text("subject")
-    found, has_more = outbox.listed_events(tx, call.store_id, page, types=types, subject=subject)
-    return list_answer((views.event(record) for record in found), page, has_more=has_more)
+class EventsQuery(PageQuery, frozen=True):
+    """Of a list of events."""
+
+    prefix: ClassVar[str] = "evt"
+
+
+class EventListQuery(EventsQuery, frozen=True):
+    type: tuple[EventType, ...] = ()
+    subject: str | None = None
+
+
+@routes.get("/v1/events", EventListQuery, scope="events:read")
+def list_all(call: Call[EventListQuery], tx: Tx) -> Answer:
+    query = call.form
+    found, has_more = outbox.listed_events(tx, call.store_id, query.page, types=query.type, subject=query.subject)
+    return list_answer((views.event(record) for record in found), query.page, has_more=has_more)
 
 
 @routes.get("/v1/events/<event_id>", scope="events:read")

@@ -12,7 +12,7 @@ from quart_trio import QuartTrio
 from paynode.api.body import read_form
 from paynode.api.clients import client_address
 from paynode.api.node import ApiNode
-from paynode.api.query import Query
+from paynode.api.query import read_query
 from paynode.api.refusals import Refusal, forbidden, malformed, too_many, unauthorized
 from paynode.api.routes import Call, Route, Routes
 from paynode.api.throttle import Throttle, client_name
@@ -94,19 +94,18 @@ class Gate:
         self, route: Route, key: ApiKeyRecord | None, path: dict[str, str], raw: bytes, now: datetime
     ) -> Answer:
         database = self._node.database
+        # Mailers and shops add parameters to the payers' links.
+        query = read_query(route.query, request.args, only_known=not route.path.startswith(LINKS))
+        is_reading = route.method == "GET"
         call = Call(
             node=self._node,
             now=now,
             store_id=None if key is None else key.store_id,
             path=path,
-            query=Query(request.args),
-            form=read_form(route.form, request.headers.get("Content-Type", ""), raw),
+            form=query if is_reading else read_form(route.form, request.headers.get("Content-Type", ""), raw),
         )
-        if route.handler is not None and route.method == "GET":
-            found = database.read(partial(route.handler, call))
-            _require_known(route, call.query)  # now that the handler has asked for what it knows
-            return found
-        _require_known(route, call.query)
+        if route.handler is not None and is_reading:
+            return database.read(partial(route.handler, call))
         named = None if key is None or route.method != "POST" else _named(key, raw)
         if route.handler is not None:
             return await self._writes.write(
@@ -123,12 +122,6 @@ class Gate:
         forwarded = ",".join(request.headers.getlist("X-Forwarded-For"))
         peer = str(client[0]) if client else ""
         return client_name(client_address(peer, forwarded, self._node.catalogue.config.node.trusted_proxies))
-
-
-def _require_known(route: Route, query: Query) -> None:
-    """Refuse what is wrong in the query. The payers' links may carry more: mailers and shops add to them."""
-    if not route.path.startswith(LINKS):
-        query.done()
 
 
 def _already(done: Answer | None, _tx: Tx) -> Answer:

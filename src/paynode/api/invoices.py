@@ -1,9 +1,14 @@
 """Invoices: create, see, list, and what a merchant does with one."""
 
+from datetime import datetime
+from typing import ClassVar
+
 from paynode.api.body import Nothing
-from paynode.api.deliveries import delivery_view
+from paynode.api.deliveries import DeliveriesQuery, delivery_view
+from paynode.api.events import EventsQuery
 from paynode.api.invoice_form import InvoiceForm, read_invoice
 from paynode.api.lists import list_answer
+from paynode.api.query import PageQuery
 from paynode.api.routes import Call, Routes, answer
 from paynode.domain.invoice import Status
 from paynode.operations import invoices, loading, views
@@ -16,6 +21,14 @@ from paynode.store.database import Tx
 routes = Routes()
 
 
+class InvoiceListQuery(PageQuery, frozen=True):
+    prefix: ClassVar[str] = "inv"
+    status: tuple[Status, ...] = ()
+    order_id: str | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+
+
 @routes.post("/v1/invoices", InvoiceForm, scope="invoices:write")
 def create(call: Call[InvoiceForm], tx: Tx) -> Answer:
     node = call.node
@@ -25,18 +38,20 @@ def create(call: Call[InvoiceForm], tx: Tx) -> Answer:
     return answer(views.invoice(node.catalogue, loaded, call.now), 201)
 
 
-@routes.get("/v1/invoices", scope="invoices:read")
-def list_all(call: Call[Nothing], tx: Tx) -> Answer:
-    query = call.query
-    page = query.page("inv")
-    statuses = query.several("status", list(Status))
-    order_id = query.text("order_id")
-    after, before = query.moment("created_after"), query.moment("created_before")
+@routes.get("/v1/invoices", InvoiceListQuery, scope="invoices:read")
+def list_all(call: Call[InvoiceListQuery], tx: Tx) -> Answer:
+    query = call.form
     found, has_more = rows.listed(
-        tx, call.store_id, page, statuses=statuses, order_id=order_id, created_after=after, created_before=before
+        tx,
+        call.store_id,
+        query.page,
+        statuses=query.status,
+        order_id=query.order_id,
+        created_after=query.created_after,
+        created_before=query.created_before,
     )
     shown = (views.invoice(call.node.catalogue, loading.with_parts(tx, record), call.now) for record in found)
-    return list_answer(shown, page, has_more=has_more)
+    return list_answer(shown, query.page, has_more=has_more)
 
 
 @routes.get("/v1/invoices/<invoice_id>", scope="invoices:read")
@@ -80,18 +95,18 @@ def deposits(call: Call[Nothing], tx: Tx) -> Answer:
     return list_answer(views.deposit(call.node.catalogue, placed, loaded) for placed in loaded.deposits)
 
 
-@routes.get("/v1/invoices/<invoice_id>/events", scope="events:read")
-def events(call: Call[Nothing], tx: Tx) -> Answer:
+@routes.get("/v1/invoices/<invoice_id>/events", EventsQuery, scope="events:read")
+def events(call: Call[EventsQuery], tx: Tx) -> Answer:
     loaded = loading.load(tx, call.path["invoice_id"], call.store_id)
-    page = call.query.page("evt")
+    page = call.form.page
     found, has_more = outbox.listed_events(tx, None, page, subject=loaded.record.id)
     return list_answer((views.event(record) for record in found), page, has_more=has_more)
 
 
-@routes.get("/v1/invoices/<invoice_id>/deliveries", scope="webhooks:read")
-def deliveries(call: Call[Nothing], tx: Tx) -> Answer:
+@routes.get("/v1/invoices/<invoice_id>/deliveries", DeliveriesQuery, scope="webhooks:read")
+def deliveries(call: Call[DeliveriesQuery], tx: Tx) -> Answer:
     loaded = loading.load(tx, call.path["invoice_id"], call.store_id)
-    page = call.query.page("dlv")
+    page = call.form.page
     found, has_more = outbox.listed_deliveries(tx, None, page, subject=loaded.record.id)
     return list_answer((delivery_view(tx, record) for record in found), page, has_more=has_more)
 

@@ -1,99 +1,118 @@
-"""What a request's query may say. Each parameter is taken one by one, and what nobody took is refused."""
+"""What a request's query may say: a form, like a body's, that each route that reads declares.
 
-from collections.abc import Collection, Sequence
-from datetime import UTC, datetime
+    class SweepListQuery(PageQuery, frozen=True):
+        prefix: ClassVar[str] = "swp"
+        state: tuple[State, ...] = ()
 
+What a form does not declare is refused, and all that is wrong is named at once.
+"""
+
+import typing
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
+
+import msgspec
+from msgspec import Meta
 from werkzeug.datastructures import MultiDict
 
-from paynode.api.body import shown
+from paynode.api.body import Form, shown
+from paynode.api.parameters import OWN_ID, TEXT_MAX, VALUES_MAX, Parameter, Unreadable, parameter
 from paynode.domain.errors import FieldProblem, Invalid
-from paynode.store.ids import is_id
 from paynode.store.pages import Page
 
 LIMIT_MAX, LIMIT_DEFAULT = 100, 20
-VALUES_MAX = 50  # of one filter
-TEXT_MAX = 200
 
 
-class Query:
-    """The parameters of one request; `done`, which the gate calls, refuses those that are wrong or that nobody took."""
+class QueryForm(Form, frozen=True):
+    """The parameters of one route; api/parameters.py says of which types they may be."""
 
-    def __init__(self, parameters: MultiDict[str, str]) -> None:
-        self._parameters = parameters
-        self._known: set[str] = set()
-        self._problems: list[FieldProblem] = []
+    prefix: ClassVar[str] = ""  # of the ids that a list's cursors are
 
-    def text(self, name: str) -> str | None:
-        """One value, '' as any other; None if it is not given."""
-        self._known.add(name)
-        values = self._parameters.getlist(name)
-        if len(values) > 1:
-            self._note(name, "repeated", "Give this parameter once.")
-        elif values and len(values[0]) > TEXT_MAX:
-            self._note(name, "too_long", f"This parameter has at most {TEXT_MAX} characters.")
-        elif values:
-            return values[0]
-        return None
+    def conflicts(self) -> Iterator[FieldProblem]:
+        """What the parameters say against each other."""
+        yield from ()
 
-    def several(self, name: str, allowed: Collection[str]) -> Sequence[str]:
-        """Any of `allowed`, comma-separated or repeated."""
-        self._known.add(name)
-        written = [value for text in self._parameters.getlist(name) for value in text.split(",")[: VALUES_MAX + 1]]
-        values = list(dict.fromkeys(written[: VALUES_MAX + 1]))
-        unknown = [value for value in values if value not in allowed]
-        if unknown:
-            self._note(name, "unknown_value", f"{shown(unknown[0])} is none of {', '.join(sorted(allowed))}.")
-        return [] if unknown else values
 
-    def moment(self, name: str) -> datetime | None:
-        """An RFC 3339 moment."""
-        text = self.text(name)
-        if text is None:
-            return None
-        try:
-            moment = datetime.fromisoformat(text.replace(" ", "+"))  # an unescaped "+" arrives as a blank
-            if moment.tzinfo is not None:
-                return moment.astimezone(UTC)
-        except (ValueError, OverflowError):
-            pass
-        self._note(name, "not_a_moment", "Give a moment with its offset, such as 2026-01-31T12:00:00Z.")
-        return None
+class PageQuery(QueryForm, frozen=True):
+    """Of a list that comes in pages."""
 
-    def identifier(self, name: str, prefix: str) -> str | None:
-        text = self.text(name)
-        if text is not None and not is_id(text, prefix):
-            self._note(name, "not_an_id", f"Give an id such as {prefix}_...")
-            return None
-        return text
+    limit: Annotated[int, Meta(ge=1, le=LIMIT_MAX, description="How many entries to give.")] = LIMIT_DEFAULT
+    starting_after: Annotated[
+        str | None, OWN_ID, Meta(description="Go on behind this id: the `next_cursor` of the page before.")
+    ] = None
+    ending_before: Annotated[str | None, OWN_ID, Meta(description="Go back from this id.")] = None
+    sort: Literal["created_at", "-created_at"] = "-created_at"
 
-    def flag(self, name: str) -> bool:
-        return list(self.several(name, {"true", "false"})) == ["true"]
+    def conflicts(self) -> Iterator[FieldProblem]:
+        if self.starting_after is not None and self.ending_before is not None:
+            yield FieldProblem("ending_before", "conflicting", "Give starting_after or ending_before, not both.")
 
-    def page(self, prefix: str) -> Page:
-        """Which part of the list; `prefix` is that of its objects' ids."""
-        limit, sort = self.text("limit"), self.text("sort")
-        size = LIMIT_DEFAULT
-        if limit is not None:
-            if limit.isascii() and limit.isdigit() and 1 <= int(limit[:4]) <= LIMIT_MAX and len(limit) <= 3:
-                size = int(limit)
-            else:
-                self._note("limit", "out_of_range", f"A page has 1 to {LIMIT_MAX} entries.")
-        if sort not in {None, "created_at", "-created_at"}:
-            self._note("sort", "unknown_value", "Sort by created_at or -created_at.")
-        after, before = self.identifier("starting_after", prefix), self.identifier("ending_before", prefix)
-        if after is not None and before is not None:
-            self._note("ending_before", "conflicting", "Give starting_after or ending_before, not both.")
-        return Page(size, after, before, ascending=sort == "created_at")
+    @property
+    def page(self) -> Page:
+        """The part of the list that is asked for."""
+        return Page(self.limit, self.starting_after, self.ending_before, ascending=not self.sort.startswith("-"))
 
-    def done(self) -> None:
-        """Raises:
+
+Q = TypeVar("Q", bound=Form)
+
+
+def read_query(form: type[Q], sent: MultiDict[str, str], *, only_known: bool = True) -> Q:
+    """The request's query as `form`; without `only_known`, more than it declares may be sent and is ignored.
+
+    Raises:
         Invalid: parameters that are unknown or cannot be accepted; names all of them.
-        """
-        for name in self._parameters:
-            if name not in self._known:
-                self._note(name[:TEXT_MAX], "unknown_parameter", f"There is no parameter {shown(name)} here.")
-        if self._problems:
-            raise Invalid(self._problems)
+    """
+    problems: list[FieldProblem] = []
+    known = parameters(form)
+    texts: dict[str, dict[str, list[str]]] = {}  # by field, by key of a map
+    for name in sent:
+        field, key = _field_of(name, known)
+        if field is not None:
+            texts.setdefault(field, {})[key] = sent.getlist(name)
+        elif only_known:
+            detail = f"There is no parameter {shown(name)} here."
+            problems.append(FieldProblem(name[:TEXT_MAX], "unknown_parameter", detail))
+    read: dict[str, Any] = {}
+    for field, by_key in texts.items():
+        if len(by_key) > VALUES_MAX:
+            problems.append(FieldProblem(field, "too_many", f"Give at most {VALUES_MAX} values."))
+            continue
+        values = {}
+        for key, written in by_key.items():
+            try:
+                values[key] = known[field].value(written)
+            except Unreadable as error:
+                problems.append(FieldProblem(f"{field}[{key}]" if key else field, error.code, error.detail))
+        if values:
+            read[field] = values if known[field].is_map else values[""]
+    for field in required(form) - texts.keys():
+        problems.append(FieldProblem(field, "required", "This parameter is required."))
+    found = form(**read) if required(form) <= read.keys() else None
+    if isinstance(found, QueryForm):
+        problems += found.conflicts()
+    if problems or found is None:
+        raise Invalid(problems)
+    return found
 
-    def _note(self, name: str, code: str, detail: str) -> None:
-        self._problems.append(FieldProblem(name, code, detail))
+
+@cache
+def parameters(form: type[Form]) -> Mapping[str, Parameter]:
+    """The form's parameters by name."""
+    prefix = form.prefix if issubclass(form, QueryForm) else ""
+    hints = typing.get_type_hints(form, include_extras=True)
+    return {field.name: parameter(field.name, hints[field.name], prefix) for field in msgspec.structs.fields(form)}
+
+
+@cache
+def required(form: type[Form]) -> frozenset[str]:
+    return frozenset(field.name for field in msgspec.structs.fields(form) if field.required)
+
+
+def _field_of(name: str, known: Mapping[str, Parameter]) -> tuple[str | None, str]:
+    """Which field a parameter's name means, and of a map which key: `metadata[colour]`."""
+    if name in known and not known[name].is_map:
+        return name, ""
+    field, bracket, key = name.partition("[")
+    is_of_map = field in known and known[field].is_map and bool(bracket) and key.endswith("]") and len(key) > 1
+    return (field, key[:-1]) if is_of_map else (None, "")

@@ -3,12 +3,13 @@
 The merchant and the payer ask alike; the payer, whom nobody knows, less often and for less.
 """
 
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from msgspec import Meta
 
 from paynode.api.body import Form, Nothing
 from paynode.api.lists import list_answer
+from paynode.api.query import PageQuery
 from paynode.api.routes import Call, Routes, answer
 from paynode.domain.rescue import Asker
 from paynode.operations import loading, rescue
@@ -27,6 +28,10 @@ class ClaimForm(Form, frozen=True):
     network: Annotated[str, Meta(max_length=100)] | None = None
 
 
+class ClaimListQuery(PageQuery, frozen=True):
+    prefix: ClassVar[str] = "clm"
+
+
 @routes.post("/v1/invoices/<invoice_id>/check", Nothing, scope="invoices:write")
 def check(call: Call[Nothing], tx: Tx) -> Answer:
     return answer(_checked(call, tx, Asker.MERCHANT), ACCEPTED)
@@ -37,8 +42,8 @@ def claim(call: Call[ClaimForm], tx: Tx) -> Answer:
     return answer(_claimed(call, tx, Asker.MERCHANT), ACCEPTED)
 
 
-@routes.get("/v1/invoices/<invoice_id>/claims", scope="invoices:read")
-def claims(call: Call[Nothing], tx: Tx) -> Answer:
+@routes.get("/v1/invoices/<invoice_id>/claims", ClaimListQuery, scope="invoices:read")
+def claims(call: Call[ClaimListQuery], tx: Tx) -> Answer:
     return _claims(call, tx)
 
 
@@ -52,8 +57,8 @@ def claim_as_payer(call: Call[ClaimForm], tx: Tx) -> Answer:
     return answer(_claimed(call, tx, Asker.PAYER), ACCEPTED)
 
 
-@routes.get("/checkout/<invoice_id>/claims")
-def claims_as_payer(call: Call[Nothing], tx: Tx) -> Answer:
+@routes.get("/checkout/<invoice_id>/claims", ClaimListQuery)
+def claims_as_payer(call: Call[ClaimListQuery], tx: Tx) -> Answer:
     return _claims(call, tx)
 
 
@@ -75,8 +80,8 @@ def _claimed(call: Call[ClaimForm], tx: Tx, asker: Asker) -> View:
     )
 
 
-def _claims(call: Call[Nothing], tx: Tx) -> Answer:
+def _claims(call: Call[ClaimListQuery], tx: Tx) -> Answer:
     loaded = loading.load(tx, call.path["invoice_id"], call.store_id)
-    page = call.query.page("clm")
+    page = call.form.page
     found, has_more = rescues.claims_of(tx, loaded.record.id, page)
     return list_answer((rescue.claim_view(tx, record) for record in found), page, has_more=has_more)

@@ -6,13 +6,13 @@ A handler decides nothing about access and opens no transaction: the gate has do
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, overload
 
 import msgspec
 
 from paynode.api.body import Form, Nothing
 from paynode.api.node import ApiNode
-from paynode.api.query import Query
+from paynode.api.query import QueryForm, parameters
 from paynode.domain.errors import Invalid
 from paynode.domain.scopes import NODE_SCOPES, STORE_SCOPES
 from paynode.operations.once import Answer
@@ -31,6 +31,7 @@ PUBLIC = frozenset(
 )
 
 F = TypeVar("F", bound=Form)
+Q = TypeVar("Q", bound=QueryForm)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +42,7 @@ class Call(Generic[F]):
     now: datetime
     store_id: str | None  # whose objects the caller may see; None: everybody's
     path: Mapping[str, str]
-    query: Query
-    form: F
+    form: F  # what the request says: its body, or of a route that reads its query
 
     def owner(self, wanted: str | None) -> str:
         """The store that a new object belongs to: the key's own; for a key of the node, the one it names.
@@ -69,7 +69,7 @@ class Route:
     method: str
     path: str
     scope: str | None  # None: public
-    form: type[Form]
+    form: type[Form]  # of its body; of a GET, of its query
     handler: Handler[Any] | None
     action: Action[Any] | None = None
 
@@ -77,10 +77,16 @@ class Route:
         is_public = self.name in PUBLIC
         if is_public == (self.scope is not None) or self.scope not in {None, *STORE_SCOPES, *NODE_SCOPES}:
             raise AssertionError(f"{self.name} is to be on the public list, or to name one scope that exists")
+        parameters(self.query)  # a form that cannot be read is found now
 
     @property
     def name(self) -> str:
         return f"{self.method} {self.path}"
+
+    @property
+    def query(self) -> type[Form]:
+        """What its query may say; that of a route that writes says nothing."""
+        return self.form if self.method == "GET" else Nothing
 
 
 class Routes:
@@ -89,9 +95,13 @@ class Routes:
     def __init__(self) -> None:
         self.all: list[Route] = []
 
-    def get(self, path: str, *, scope: str | None = None) -> Callable[[Handler[Nothing]], Handler[Nothing]]:
-        """Declare a route that reads."""
-        return self._declare("GET", path, scope, Nothing)
+    @overload
+    def get(self, path: str, *, scope: str | None = None) -> Callable[[Handler[Nothing]], Handler[Nothing]]: ...
+    @overload
+    def get(self, path: str, query: type[Q], *, scope: str | None = None) -> Callable[[Handler[Q]], Handler[Q]]: ...
+    def get(self, path: str, query: type[Any] = Nothing, *, scope: str | None = None) -> Any:
+        """Declare a route that reads, and the form of its query, if it takes any parameter."""
+        return self._declare("GET", path, scope, query)
 
     def post(self, path: str, form: type[F], *, scope: str | None = None) -> Callable[[Handler[F]], Handler[F]]:
         """Declare a route that writes, once per Idempotency-Key."""

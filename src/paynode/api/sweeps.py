@@ -1,7 +1,10 @@
 """Sweeps: what was collected to the treasuries."""
 
+from typing import ClassVar
+
 from paynode.api.body import Nothing
 from paynode.api.lists import list_answer
+from paynode.api.query import PageQuery
 from paynode.api.routes import Call, Routes, answer
 from paynode.domain.errors import NotFound
 from paynode.domain.sweep import State
@@ -13,12 +16,15 @@ from paynode.store.database import Tx
 routes = Routes()
 
 
-@routes.get("/v1/sweeps", scope="sweeps:read")
-def list_all(call: Call[Nothing], tx: Tx) -> Answer:
-    query = call.query
-    page = query.page("swp")
-    states = query.several("state", list(State))
-    found, has_more = rows.listed(tx, call.store_id, page, states=states)
+class SweepListQuery(PageQuery, frozen=True):
+    prefix: ClassVar[str] = "swp"
+    state: tuple[State, ...] = ()
+
+
+@routes.get("/v1/sweeps", SweepListQuery, scope="sweeps:read")
+def list_all(call: Call[SweepListQuery], tx: Tx) -> Answer:
+    page = call.form.page
+    found, has_more = rows.listed(tx, call.store_id, page, states=call.form.state)
     return list_answer((sweep_view(tx, call.node.catalogue, record) for record in found), page, has_more=has_more)
 
 

@@ -11,7 +11,8 @@ from paynode.store.times import to_ms
 
 STEP_BITS = 60  # leaves room for a million steps within the 80 random bits of one millisecond
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_PATTERN = re.compile(r"[a-z]{3}_[0-7][0-9A-HJKMNP-TV-Z]{25}", re.ASCII)
+_ULID = "[0-7][0-9A-HJKMNP-TV-Z]{25}"
+_PATTERN = re.compile(f"[a-z]{{3}}_{_ULID}", re.ASCII)
 
 
 def new_id(prefix: str, now: datetime) -> str:
@@ -42,3 +43,8 @@ def _written(prefix: str, value: int) -> str:
 def is_id(text: str, prefix: str) -> bool:
     """Whether `text` could be an identifier of that kind."""
     return text.startswith(f"{prefix}_") and _PATTERN.fullmatch(text) is not None
+
+
+def pattern_of(prefix: str) -> str:
+    """A regular expression of the identifiers of that kind, as JSON schemas write it."""
+    return f"^{prefix}_{_ULID}$"
