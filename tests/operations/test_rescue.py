@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from msgspec import to_builtins
 from tests.lab.simnode import ETHER, SimNode
 
 from paynode.chains.sim import keys
@@ -16,7 +17,7 @@ from paynode.operations import rescue
 from paynode.operations.assigning import assign
 from paynode.operations.observations import apply_observation, load_books
 from paynode.operations.pace import HEARTBEAT_SECONDS, pause_seconds
-from paynode.operations.views import moment
+from paynode.operations.views.shapes import moment
 from paynode.store import rescues
 from paynode.store.database import Tx
 from paynode.store.pages import Page
@@ -31,17 +32,18 @@ def parse(family: str, text: str) -> str:
 
 
 def check(node: SimNode, invoice_id: str, asker: Asker = Asker.MERCHANT) -> Any:
-    return node.database.write(rescue.check, node.catalogue, invoice_id, asker, node.clock())
+    return to_builtins(node.database.write(rescue.check, node.catalogue, invoice_id, asker, node.clock()))
 
 
 def claim(node: SimNode, invoice_id: str, tx_hash: str, asker: Asker = Asker.MERCHANT, **more: Any) -> Any:
-    return node.database.write(rescue.claim, node.catalogue, invoice_id, tx_hash, asker, parse, node.clock(), **more)
+    claimed = node.database.write(rescue.claim, node.catalogue, invoice_id, tx_hash, asker, parse, node.clock(), **more)
+    return to_builtins(claimed)
 
 
 def claims(node: SimNode, invoice_id: str) -> list[Any]:
     def shown(tx: Tx) -> list[Any]:
         found, _ = rescues.claims_of(tx, invoice_id, Page(limit=100))
-        return [rescue.claim_view(tx, record) for record in found]
+        return [to_builtins(rescue.claim_view(tx, record)) for record in found]
 
     return node.database.read(shown)
 

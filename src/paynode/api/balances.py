@@ -8,11 +8,33 @@ from paynode.api.routes import Call, Routes
 from paynode.domain.ledger import Account
 from paynode.domain.money import format_units
 from paynode.operations.once import Answer
-from paynode.operations.views import View
+from paynode.operations.views.shapes import Amount, UnitsText, View
 from paynode.store import ledger
 from paynode.store.database import Tx
 
 routes = Routes()
+
+
+class BalanceView(View, frozen=True, tag_field="object", tag="balance"):
+    """What the ledger says lies where, of one method; a method that is no longer offered has no decimals."""
+
+    store: str
+    method: str
+    symbol: str | None
+    decimals: int | None
+    deposits: Amount | None
+    deposits_units: UnitsText
+    in_transit: Amount | None
+    in_transit_units: UnitsText
+    swept: Amount | None
+    swept_units: UnitsText
+    gas: Amount | None
+    gas_units: UnitsText
+    fees: Amount | None
+    fees_units: UnitsText
+    reversed: Amount | None
+    reversed_units: UnitsText
+
 
 _SHOWN: Mapping[str, Account] = {
     "deposits": Account.DEPOSITS,
@@ -36,17 +58,19 @@ def list_all(call: Call[Nothing], tx: Tx) -> Answer:
     return list_answer(_view(call, store_id, method, units) for store_id, method in pairs)
 
 
-def _view(call: Call[Nothing], store_id: str, method: str, units: Mapping[tuple[str, str, Account], int]) -> View:
+Held = Mapping[tuple[str, str, Account], int]  # units by store, method and account
+
+
+def _view(call: Call[Nothing], store_id: str, method: str, units: Held) -> BalanceView:
     asset = call.node.catalogue.assets.get(method)
-    view: View = {
-        "object": "balance",
-        "store": store_id,
-        "method": method,
-        "symbol": None if asset is None else asset.symbol,
-        "decimals": None if asset is None else asset.decimals,
-    }
-    for name, account in _SHOWN.items():
-        held = units.get((store_id, method, account), 0)
-        view[f"{name}_units"] = str(held)
-        view[name] = None if asset is None else format_units(held, asset.decimals)
-    return view
+    held = {name: units.get((store_id, method, account), 0) for name, account in _SHOWN.items()}
+    amounts = {name: None if asset is None else format_units(each, asset.decimals) for name, each in held.items()}
+    in_units = {f"{name}_units": str(each) for name, each in held.items()}
+    return BalanceView(
+        store=store_id,
+        method=method,
+        symbol=None if asset is None else asset.symbol,
+        decimals=None if asset is None else asset.decimals,
+        **amounts,  # type: ignore[arg-type]  # mypy gives each mapping to every field
+        **in_units,
+    )

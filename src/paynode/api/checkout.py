@@ -7,21 +7,34 @@ from paynode.api.body import Nothing
 from paynode.api.lists import list_answer
 from paynode.api.routes import Call, Routes, answer
 from paynode.domain.invoice import Status
-from paynode.operations import invoices, loading, views
+from paynode.operations import invoices, loading
 from paynode.operations.once import Answer
+from paynode.operations.views.checkout import checkout as checkout_view
+from paynode.operations.views.method import MethodState, MethodView
+from paynode.operations.views.shapes import Url, View
 from paynode.store import bells
 from paynode.store.database import Tx
 
 routes = Routes()
 
-_ADDRESS_FIELDS = ("method", "network", "symbol", "contract", "address", "payment_uri", "explorer_url")
+
+class AddressView(View, frozen=True):
+    """Where to pay by one method."""
+
+    method: str
+    network: str
+    symbol: str | None
+    contract: str | None
+    address: str | None
+    payment_uri: str | None
+    explorer_url: Url | None
 
 
 @routes.get("/checkout/<invoice_id>")
 def show(call: Call[Nothing], tx: Tx) -> Answer:
     loaded = loading.load(tx, call.path["invoice_id"])
-    view = views.checkout(call.node.catalogue, loaded, call.now)
-    active = [(entry["method"], entry["network"]) for entry in view["methods"] if entry["state"] == "active"]
+    view = checkout_view(call.node.catalogue, loaded, call.now)
+    active = [(entry.method, entry.network) for entry in view.methods if entry.state is MethodState.ACTIVE]
     is_waiting = loaded.record.status in {Status.OPEN, Status.CONFIRMING}
     if is_waiting and call.node.attention.seen(loaded.record.id, active):
         tx.ring(bells.WATCHES)
@@ -31,8 +44,8 @@ def show(call: Call[Nothing], tx: Tx) -> Answer:
 @routes.get("/checkout/<invoice_id>/addresses")
 def addresses(call: Call[Nothing], tx: Tx) -> Answer:
     loaded = loading.load(tx, call.path["invoice_id"])
-    methods = views.checkout(call.node.catalogue, loaded, call.now)["methods"]
-    return list_answer({key: entry[key] for key in _ADDRESS_FIELDS} for entry in methods if entry["state"] == "active")
+    methods = checkout_view(call.node.catalogue, loaded, call.now).methods
+    return list_answer(_address(entry) for entry in methods if entry.state is MethodState.ACTIVE)
 
 
 @routes.post("/checkout/<invoice_id>/methods/<method>", Nothing)
@@ -40,4 +53,8 @@ def choose(call: Call[Nothing], tx: Tx) -> Answer:
     """The payer picks a method, and gets its address and a price that holds. Doing it again changes nothing."""
     node, path = call.node, call.path
     loaded = invoices.provision(tx, node.catalogue, path["invoice_id"], path["method"], node.derive, call.now)
-    return answer(views.checkout(node.catalogue, loaded, call.now))
+    return answer(checkout_view(node.catalogue, loaded, call.now))
+
+
+def _address(entry: MethodView) -> AddressView:
+    return AddressView(**{name: getattr(entry, name) for name in AddressView.__struct_fields__})

@@ -9,8 +9,10 @@ from paynode.api.query import PageQuery
 from paynode.api.routes import Call, Routes, answer
 from paynode.domain.delivery import Status
 from paynode.domain.errors import NotFound
-from paynode.operations import deliveries, views
+from paynode.operations import deliveries
 from paynode.operations.once import Answer
+from paynode.operations.views import webhooks as views
+from paynode.operations.views.webhooks import DeliveryView
 from paynode.store import outbox
 from paynode.store.database import Tx
 from paynode.store.outbox import DeliveryRecord
@@ -53,6 +55,6 @@ def replay(call: Call[Nothing], tx: Tx) -> Answer:
     return answer(delivery_view(tx, record))
 
 
-def delivery_view(tx: Tx, record: DeliveryRecord) -> views.View:
+def delivery_view(tx: Tx, record: DeliveryRecord) -> DeliveryView:
     """A delivery with its endpoint's URL and its attempts."""
     return views.delivery(record, outbox.endpoint(tx, record.endpoint_id), outbox.attempts(tx, record.id))

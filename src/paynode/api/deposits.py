@@ -11,8 +11,9 @@ from paynode.api.query import PageQuery
 from paynode.api.routes import Call, Routes, answer
 from paynode.domain.deposit import Stage
 from paynode.domain.errors import NotFound
-from paynode.operations import assigning, loading, views
+from paynode.operations import assigning, loading
 from paynode.operations.once import Answer
+from paynode.operations.views.deposit import DepositView, deposit
 from paynode.store import chain
 from paynode.store import deposits as rows
 from paynode.store.database import Tx
@@ -62,8 +63,8 @@ def assign(call: Call[AssignForm], tx: Tx) -> Answer:
     return answer(_view(call, tx, placed))
 
 
-def _view(call: Call[Any], tx: Tx, placed: PlacedDeposit) -> views.View:
+def _view(call: Call[Any], tx: Tx, placed: PlacedDeposit) -> DepositView:
     record = placed.deposit
     loaded = None if record.invoice_id is None else loading.load(tx, record.invoice_id)
     head_number = chain.network(tx, record.network).head_number or 0
-    return views.deposit(call.node.catalogue, placed, loaded, head_number)
+    return deposit(call.node.catalogue, placed, loaded, head_number)

@@ -8,8 +8,8 @@ from paynode.api.query import PageQuery
 from paynode.api.routes import Call, Routes, answer
 from paynode.domain.errors import NotFound
 from paynode.domain.events import EventType
-from paynode.operations import views
 from paynode.operations.once import Answer
+from paynode.operations.views import webhooks as views
 from paynode.store import outbox
 from paynode.store.database import Tx
 

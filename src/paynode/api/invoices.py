@@ -11,9 +11,12 @@ from paynode.api.lists import list_answer
 from paynode.api.query import PageQuery
 from paynode.api.routes import Call, Routes, answer
 from paynode.domain.invoice import Status
-from paynode.operations import invoices, loading, views
+from paynode.operations import invoices, loading
 from paynode.operations.loading import LoadedInvoice
 from paynode.operations.once import Answer
+from paynode.operations.views.deposit import deposit as deposit_view
+from paynode.operations.views.invoice import invoice as invoice_view
+from paynode.operations.views.webhooks import event as event_view
 from paynode.store import invoices as rows
 from paynode.store import outbox
 from paynode.store.database import Tx
@@ -35,7 +38,7 @@ def create(call: Call[InvoiceForm], tx: Tx) -> Answer:
     store_id = call.owner(call.form.store)
     command = read_invoice(node.catalogue, call.form)
     loaded = invoices.create_invoice(tx, node.catalogue, store_id, command, node.derive, call.now)
-    return answer(views.invoice(node.catalogue, loaded, call.now), 201)
+    return answer(invoice_view(node.catalogue, loaded, call.now), 201)
 
 
 @routes.get("/v1/invoices", InvoiceListQuery, scope="invoices:read")
@@ -50,7 +53,7 @@ def list_all(call: Call[InvoiceListQuery], tx: Tx) -> Answer:
         created_after=query.created_after,
         created_before=query.created_before,
     )
-    shown = (views.invoice(call.node.catalogue, loading.with_parts(tx, record), call.now) for record in found)
+    shown = (invoice_view(call.node.catalogue, loading.with_parts(tx, record), call.now) for record in found)
     return list_answer(shown, query.page, has_more=has_more)
 
 
@@ -92,7 +95,7 @@ def provision(call: Call[Nothing], tx: Tx) -> Answer:
 @routes.get("/v1/invoices/<invoice_id>/deposits", scope="deposits:read")
 def deposits(call: Call[Nothing], tx: Tx) -> Answer:
     loaded = loading.load(tx, call.path["invoice_id"], call.store_id)
-    return list_answer(views.deposit(call.node.catalogue, placed, loaded) for placed in loaded.deposits)
+    return list_answer(deposit_view(call.node.catalogue, placed, loaded) for placed in loaded.deposits)
 
 
 @routes.get("/v1/invoices/<invoice_id>/events", EventsQuery, scope="events:read")
@@ -100,7 +103,7 @@ def events(call: Call[EventsQuery], tx: Tx) -> Answer:
     loaded = loading.load(tx, call.path["invoice_id"], call.store_id)
     page = call.form.page
     found, has_more = outbox.listed_events(tx, None, page, subject=loaded.record.id)
-    return list_answer((views.event(record) for record in found), page, has_more=has_more)
+    return list_answer((event_view(record) for record in found), page, has_more=has_more)
 
 
 @routes.get("/v1/invoices/<invoice_id>/deliveries", DeliveriesQuery, scope="webhooks:read")
@@ -112,4 +115,4 @@ def deliveries(call: Call[DeliveriesQuery], tx: Tx) -> Answer:
 
 
 def _answer(call: Call[Nothing], loaded: LoadedInvoice) -> Answer:
-    return answer(views.invoice(call.node.catalogue, loaded, call.now))
+    return answer(invoice_view(call.node.catalogue, loaded, call.now))

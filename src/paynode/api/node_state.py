@@ -4,12 +4,14 @@ from datetime import timedelta
 
 from paynode.api.body import Nothing
 from paynode.api.lists import list_answer
-from paynode.api.networks import network_view
+from paynode.api.networks import NetworkView, network_view
 from paynode.api.routes import Call, Routes, answer
+from paynode.config import Mode
 from paynode.operations import outflows
 from paynode.operations.once import Answer
+from paynode.operations.outflows import OutflowPauseView
 from paynode.operations.pace import HEARTBEAT_SECONDS
-from paynode.operations.views import moment
+from paynode.operations.views.shapes import Moment, View, moment
 from paynode.store import chain, outgoing
 from paynode.store.database import Tx
 
@@ -20,11 +22,35 @@ PAUSE_MAX = timedelta(seconds=HEARTBEAT_SECONDS)  # between looks, while nothing
 LOOK_GRACE = timedelta(seconds=60)
 
 
+class StatusView(View, frozen=True, tag_field="object", tag="status"):
+    """That the node answers, and whether it sees the money that comes in."""
+
+    alive: bool
+    watching: bool
+    mode: Mode
+
+
+class OutflowsView(View, frozen=True):
+    paused: bool
+    reasons: list[OutflowPauseView]
+
+
+class NodeView(View, frozen=True, tag_field="object", tag="node"):
+    version: str
+    mode: Mode
+    state: str
+    services: dict[str, str]
+    outflows: OutflowsView
+    networks: list[NetworkView]
+    started_at: Moment
+    now: Moment
+
+
 @routes.get("/v1/status")
 def status(call: Call[Nothing], tx: Tx) -> Answer:
     """For monitors, without a key: that the node answers, and whether it sees the money that comes in."""
     is_watching = _is_watching(call, tx)
-    return answer({"object": "status", "alive": True, "watching": is_watching, "mode": call.node.catalogue.mode})
+    return answer(StatusView(alive=True, watching=is_watching, mode=call.node.catalogue.mode))
 
 
 @routes.get("/v1/node", scope="node:read")
@@ -32,17 +58,16 @@ def show(call: Call[Nothing], tx: Tx) -> Answer:
     node = call.node
     pauses = outgoing.pauses(tx)
     return answer(
-        {
-            "object": "node",
-            "version": node.version,
-            "mode": node.catalogue.mode,
-            "state": "ok" if _is_watching(call, tx) else "degraded",
-            "services": node.health(),
-            "outflows": {"paused": bool(pauses), "reasons": [outflows.pause_view(pause) for pause in pauses]},
-            "networks": [network_view(call, tx, network) for network in node.catalogue.config.networks.values()],
-            "started_at": moment(node.started_at),
-            "now": moment(call.now),
-        }
+        NodeView(
+            version=node.version,
+            mode=node.catalogue.mode,
+            state="ok" if _is_watching(call, tx) else "degraded",
+            services=dict(node.health()),
+            outflows=OutflowsView(paused=bool(pauses), reasons=[outflows.pause_view(pause) for pause in pauses]),
+            networks=[network_view(call, tx, network) for network in node.catalogue.config.networks.values()],
+            started_at=moment(node.started_at),
+            now=moment(call.now),
+        )
     )
 
 

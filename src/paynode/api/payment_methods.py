@@ -7,11 +7,28 @@ from paynode.api.routes import Call, Routes
 from paynode.config import Network
 from paynode.domain.money import Asset
 from paynode.operations.once import Answer
-from paynode.operations.views import View
+from paynode.operations.views.shapes import View
 from paynode.store import chain, refused_methods
 from paynode.store.database import Tx
 
 routes = Routes()
+
+
+class PaymentMethodView(View, frozen=True, tag_field="object", tag="payment_method"):
+    """An asset on a network; `asset` is its CAIP-19 id, `chain` the CAIP-2 id of its network."""
+
+    method: str
+    network: str
+    chain: str
+    asset: str
+    symbol: str
+    decimals: int
+    contract: str | None
+    stable: bool
+    confirmations: int
+    enabled: bool
+    ready: bool
+    reason: str | None
 
 
 @routes.get("/v1/payment_methods", scope="store:read")
@@ -24,19 +41,18 @@ def list_all(call: Call[Nothing], tx: Tx) -> Answer:
     return list_answer(found)
 
 
-def _view(network: Network, asset: Asset, refused: str | None, *, is_ready: bool) -> View:
-    return {
-        "object": "payment_method",
-        "method": asset.method,
-        "network": network.name,
-        "chain": chain_id(network),
-        "asset": asset_id(network, asset),
-        "symbol": asset.symbol,
-        "decimals": asset.decimals,
-        "contract": asset.contract,
-        "stable": asset.is_stable,
-        "confirmations": network.confirmations,
-        "enabled": network.is_enabled,
-        "ready": is_ready and refused is None,
-        "reason": refused,
-    }
+def _view(network: Network, asset: Asset, refused: str | None, *, is_ready: bool) -> PaymentMethodView:
+    return PaymentMethodView(
+        method=asset.method,
+        network=network.name,
+        chain=chain_id(network),
+        asset=asset_id(network, asset),
+        symbol=asset.symbol,
+        decimals=asset.decimals,
+        contract=asset.contract,
+        stable=asset.is_stable,
+        confirmations=network.confirmations,
+        enabled=network.is_enabled,
+        ready=is_ready and refused is None,
+        reason=refused,
+    )

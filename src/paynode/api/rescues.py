@@ -14,7 +14,7 @@ from paynode.api.routes import Call, Routes, answer
 from paynode.domain.rescue import Asker
 from paynode.operations import loading, rescue
 from paynode.operations.once import Answer
-from paynode.operations.views import View
+from paynode.operations.views.rescue import CheckView, ClaimView
 from paynode.store import rescues
 from paynode.store.database import Tx
 
@@ -62,11 +62,11 @@ def claims_as_payer(call: Call[ClaimListQuery], tx: Tx) -> Answer:
     return _claims(call, tx)
 
 
-def _checked(call: Call[Any], tx: Tx, asker: Asker) -> View:
+def _checked(call: Call[Any], tx: Tx, asker: Asker) -> CheckView:
     return rescue.check(tx, call.node.catalogue, call.path["invoice_id"], asker, call.now, store_id=call.store_id)
 
 
-def _claimed(call: Call[ClaimForm], tx: Tx, asker: Asker) -> View:
+def _claimed(call: Call[ClaimForm], tx: Tx, asker: Asker) -> ClaimView:
     return rescue.claim(
         tx,
         call.node.catalogue,

@@ -13,8 +13,28 @@ from paynode.domain.money import Asset, NotAnAmount, format_units, parse_decimal
 from paynode.operations import invoices, loading
 from paynode.operations.loading import LoadedInvoice
 from paynode.operations.once import Answer
+from paynode.operations.views.shapes import Amount, View
 
 routes = Routes()
+
+
+class PaymentView(View, frozen=True, tag_field="object", tag="payment"):
+    method: str
+    amount: Amount
+    tx_hash: str
+
+
+class MinedView(View, frozen=True, tag_field="object", tag="mined"):
+    blocks: int
+
+
+class ReorgView(View, frozen=True, tag_field="object", tag="reorg"):
+    depth: int
+
+
+class OutageView(View, frozen=True, tag_field="object", tag="outage"):
+    on: bool
+
 
 BLOCKS_MAX = 1000
 UNITS_BELOW = 2**128  # a chain's integers have 256 bits, and sums need room
@@ -54,13 +74,13 @@ async def pay(call: Call[PayForm]) -> Answer:
         )
     tx_hash = await _simulation(call).pay(loaded, method, units, late=form.late)
     amount = format_units(units, asset.decimals)
-    return answer({"object": "payment", "method": method, "amount": amount, "tx_hash": tx_hash}, 201)
+    return answer(PaymentView(method=method, amount=amount, tx_hash=tx_hash), 201)
 
 
 @routes.act("/v1/test/mine", MineForm, scope="invoices:write")
 async def mine(call: Call[MineForm]) -> Answer:
     await _simulation(call).mine(call.form.blocks)
-    return answer({"object": "mined", "blocks": call.form.blocks})
+    return answer(MinedView(blocks=call.form.blocks))
 
 
 @routes.act("/v1/test/reorg", ReorgForm, scope="invoices:write")
@@ -69,13 +89,13 @@ async def reorg(call: Call[ReorgForm]) -> Answer:
         await _simulation(call).reorg(call.form.depth)
     except ValueError as problem:
         raise Invalid.field("/depth", "out_of_range", str(problem)) from problem
-    return answer({"object": "reorg", "depth": call.form.depth})
+    return answer(ReorgView(depth=call.form.depth))
 
 
 @routes.act("/v1/test/outage", OutageForm, scope="invoices:write")
 async def outage(call: Call[OutageForm]) -> Answer:
     await _simulation(call).outage(call.form.on)
-    return answer({"object": "outage", "on": call.form.on})
+    return answer(OutageView(on=call.form.on))
 
 
 def _simulation(call: Call[PayForm] | Call[MineForm] | Call[ReorgForm] | Call[OutageForm]) -> Simulation:

@@ -5,12 +5,23 @@ from paynode.api.lists import list_answer
 from paynode.api.routes import Call, Routes, answer
 from paynode.domain.errors import NotFound
 from paynode.operations.once import Answer
-from paynode.operations.views import View, moment
+from paynode.operations.views.shapes import Moment, View, moment
 from paynode.store import stores as rows
 from paynode.store.database import Tx
 from paynode.store.stores import StoreRecord
 
 routes = Routes()
+
+
+class StoreView(View, frozen=True, tag_field="object", tag="store"):
+    """A store; `key` is its name in the config, and `enabled` is false once it left it."""
+
+    id: str
+    key: str
+    name: str
+    enabled: bool
+    livemode: bool
+    created_at: Moment
 
 
 @routes.get("/v1/stores", scope="store:read")
@@ -26,15 +37,14 @@ def show(call: Call[Nothing], tx: Tx) -> Answer:
     return answer(_view(call, record))
 
 
-def _view(call: Call[Nothing], record: StoreRecord) -> View:
+def _view(call: Call[Nothing], record: StoreRecord) -> StoreView:
     catalogue = call.node.catalogue
     is_configured = record.id in catalogue.store_keys
-    return {
-        "object": "store",
-        "id": record.id,
-        "key": record.name,
-        "name": catalogue.store_name(record.id) if is_configured else record.name,
-        "enabled": is_configured,
-        "livemode": catalogue.is_live,
-        "created_at": moment(record.created_at),
-    }
+    return StoreView(
+        id=record.id,
+        key=record.name,
+        name=catalogue.store_name(record.id) if is_configured else record.name,
+        enabled=is_configured,
+        livemode=catalogue.is_live,
+        created_at=moment(record.created_at),
+    )

@@ -7,8 +7,9 @@ from msgspec import Meta
 from paynode.api.body import Form, Nothing
 from paynode.api.lists import list_answer
 from paynode.api.routes import NO_CONTENT, Call, Routes, answer
-from paynode.operations import endpoints, views
+from paynode.operations import endpoints
 from paynode.operations.once import Answer
+from paynode.operations.views import webhooks as views
 from paynode.store import outbox
 from paynode.store.database import Tx
 from paynode.store.outbox import EndpointRecord

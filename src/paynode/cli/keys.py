@@ -13,7 +13,7 @@ from paynode.cli.problems import Failure, told
 from paynode.domain.scopes import DEFAULT_SCOPES, NODE_SCOPES, STORE_SCOPES
 from paynode.operations.api_keys import create_key
 from paynode.operations.catalogue import Catalogue
-from paynode.operations.views import moment
+from paynode.operations.views.shapes import moment, moment_or_none
 from paynode.store import api_keys
 from paynode.store.api_keys import ApiKeyRecord
 
@@ -116,8 +116,8 @@ def _state(record: ApiKeyRecord) -> str:
 
 
 def _row(catalogue: Catalogue, record: ApiKeyRecord) -> tuple[str, ...]:
-    used = moment(record.last_used_at) or "never"
-    made = moment(record.created_at) or ""
+    used = moment_or_none(record.last_used_at) or "never"
+    made = moment(record.created_at)
     return (record.id, _owner(catalogue, record), record.name, _state(record), made, used, record.scopes)
 
 
@@ -129,6 +129,6 @@ def _view(catalogue: Catalogue, record: ApiKeyRecord) -> Mapping[str, object]:
         "state": _state(record),
         "scopes": record.scopes.split(),
         "created_at": moment(record.created_at),
-        "expires_at": moment(record.expires_at),
-        "last_used_at": moment(record.last_used_at),
+        "expires_at": moment_or_none(record.expires_at),
+        "last_used_at": moment_or_none(record.last_used_at),
     }

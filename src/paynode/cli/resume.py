@@ -13,7 +13,7 @@ from paynode.cli.printing import print_json
 from paynode.cli.problems import Failure, told
 from paynode.operations import outflows
 from paynode.operations.catalogue import Catalogue
-from paynode.operations.views import moment
+from paynode.operations.views.shapes import moment
 from paynode.store import outgoing
 from paynode.store.database import Tx
 from paynode.store.outgoing import PauseRecord

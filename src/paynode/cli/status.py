@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from msgspec import to_builtins
 
 from paynode.cli.config_file import config_option, load
 from paynode.cli.exit_codes import ExitCode
@@ -13,9 +14,11 @@ from paynode.cli.printing import print_json, print_table
 from paynode.cli.problems import told
 from paynode.operations import outflows
 from paynode.operations.catalogue import Catalogue
-from paynode.operations.views import View, moment
+from paynode.operations.views.shapes import moment_or_none
 from paynode.store import chain, outgoing, overview, watches
 from paynode.store.database import Tx
+
+Report = dict[str, Any]
 
 ANSWER_SECONDS_MAX = 3.0
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104  # compared with, not bound to
@@ -43,18 +46,18 @@ def status(config_path: Path, is_json: bool) -> None:
         raise SystemExit(ExitCode.PROBLEM)
 
 
-def _look(tx: Tx, catalogue: Catalogue, at: datetime) -> View:
+def _look(tx: Tx, catalogue: Catalogue, at: datetime) -> Report:
     return {
         "networks": [_network(tx, name) for name in catalogue.networks],
         "open_invoices": overview.open_invoices(tx),
         "invoices_set_aside": overview.invoices_set_aside(tx),
         "due_deliveries": overview.due_deliveries(tx, at),
         "abandoned_deliveries": overview.abandoned_deliveries(tx),
-        "pauses": [outflows.pause_view(record) for record in outgoing.pauses(tx)],
+        "pauses": [to_builtins(outflows.pause_view(record)) for record in outgoing.pauses(tx)],
     }
 
 
-def _network(tx: Tx, name: str) -> View:
+def _network(tx: Tx, name: str) -> Report:
     record, cursor = chain.network(tx, name), chain.cursor(tx, name)
     head_number = record.head_number
     return {
@@ -64,7 +67,7 @@ def _network(tx: Tx, name: str) -> View:
         "head": head_number,
         "cursor": None if cursor is None else cursor.number,
         "lag_blocks": None if cursor is None or head_number is None else max(head_number - cursor.number, 0),
-        "looked_at": moment(record.looked_at),
+        "looked_at": moment_or_none(record.looked_at),
         "disputes": [
             {
                 "address": pair.address,
@@ -92,12 +95,12 @@ def _daemon_problem(listen: str) -> str | None:
     return None if answer.is_success else f"{url} answers with HTTP {answer.status_code}"
 
 
-def _needs_a_person(view: View) -> bool:
+def _needs_a_person(view: Report) -> bool:
     is_well = all(network["state"] == "ok" and not network["disputes"] for network in view["networks"])
     return not is_well or bool(view["pauses"]) or view["invoices_set_aside"] > 0
 
 
-def _print(view: View) -> None:
+def _print(view: Report) -> None:
     click.echo(f"Daemon: {view['daemon']['problem'] or 'answers'}")
     heading = ("NETWORK", "STATE", "HEAD", "CURSOR", "LAG", "LOOKED AT", "DISPUTES", "REASON")
     print_table(heading, [_row(network) for network in view["networks"]])
@@ -113,7 +116,7 @@ def _print(view: View) -> None:
         click.echo("`paynode resume` acknowledges the pauses and lets outflows go on.")
 
 
-def _row(network: View) -> tuple[str, ...]:
+def _row(network: Report) -> tuple[str, ...]:
     def shown(value: Any) -> str:
         return "-" if value is None else str(value)
 

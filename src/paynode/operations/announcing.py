@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 
 from paynode.domain.events import EventType
-from paynode.operations import views
 from paynode.operations.catalogue import Catalogue
+from paynode.operations.views.shapes import View, moment
 from paynode.store import bells, outbox
 from paynode.store.database import Tx
 from paynode.store.ids import new_id
@@ -22,7 +22,7 @@ def announce(
     *,
     subject: str,
     store_id: str | None,
-    view: Mapping[str, Any] | msgspec.Raw,
+    view: View | msgspec.Raw,
     now: datetime,
     previous: Mapping[str, Any] | None = None,
     only_endpoint: EndpointRecord | None = None,
@@ -34,7 +34,7 @@ def announce(
         {
             "id": event_id,
             "type": kind,
-            "created_at": views.moment(now),
+            "created_at": moment(now),
             "sequence": sequence,
             "livemode": catalogue.is_live,
             "store": store_id,

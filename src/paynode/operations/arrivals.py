@@ -12,11 +12,12 @@ from paynode.domain.errors import RateUnavailable
 from paynode.domain.events import EventType
 from paynode.domain.quote import quote_for, worth_at_rate, worth_in_quote
 from paynode.domain.sweep import DepositSweep, Wait
-from paynode.operations import collecting, loading, views
+from paynode.operations import collecting, loading
 from paynode.operations.announcing import announce
 from paynode.operations.catalogue import Catalogue
 from paynode.operations.loading import LoadedInvoice
 from paynode.operations.pricing import rate_for
+from paynode.operations.views.deposit import deposit as deposit_view
 from paynode.store import chain, chain_rows, deposits, sweeps, watches
 from paynode.store.chain_rows import RowRecord
 from paynode.store.database import Tx
@@ -172,7 +173,7 @@ def tell_deposit(
         kind,
         subject=record.invoice_id or record.id,
         store_id=record.store_id,
-        view=views.deposit(catalogue, placed, loaded, head),
+        view=deposit_view(catalogue, placed, loaded, head),
         now=now,
     )
 

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from paynode.domain.errors import Conflict, FieldProblem, Invalid, NotFound
 from paynode.domain.events import EventType
 from paynode.domain.signing import MalformedSecret, Secret
-from paynode.operations import views
 from paynode.operations.announcing import announce
 from paynode.operations.catalogue import Catalogue
+from paynode.operations.views import webhooks as views
 from paynode.outbound import Refused
 from paynode.store import outbox
 from paynode.store.database import Tx

@@ -11,11 +11,12 @@ from paynode.domain import deposit as deposit_machine
 from paynode.domain.events import EventType
 from paynode.domain.invoice import Status, UnlawfulStep, advance
 from paynode.domain.sweep import invoice_sweep
-from paynode.operations import loading, views
+from paynode.operations import loading
 from paynode.operations.announcing import announce
 from paynode.operations.catalogue import Catalogue
 from paynode.operations.loading import LoadedInvoice
 from paynode.operations.outflows import pause
+from paynode.operations.views.invoice import invoice as invoice_view
 from paynode.store import bells, invoices
 from paynode.store.database import Tx
 from paynode.store.invoices import InvoiceRecord
@@ -62,7 +63,7 @@ def tell(
     """Announce events about an invoice, each with the invoice as it is now."""
     if not events:
         return
-    view = msgspec.Raw(msgspec.json.encode(views.invoice(catalogue, loaded, now)))
+    view = msgspec.Raw(msgspec.json.encode(invoice_view(catalogue, loaded, now)))
     record = loaded.record
     for kind in events:
         announce(

@@ -7,8 +7,17 @@ from paynode.domain.events import EventType
 from paynode.operations.announcing import announce
 from paynode.operations.catalogue import Catalogue
 from paynode.operations.outflows import pause
+from paynode.operations.views.shapes import View
 from paynode.store import chain
 from paynode.store.database import Tx
+
+
+class NetworkStateView(View, frozen=True, tag_field="object", tag="network"):
+    """What the world is told of a network's state."""
+
+    id: str
+    state: str
+    reason: str | None
 
 
 def note_trouble(tx: Tx, catalogue: Catalogue, network: str, reason: str, now: datetime) -> None:
@@ -43,5 +52,5 @@ def stop(tx: Tx, catalogue: Catalogue, network: str, reason: str, now: datetime)
 def _tell(
     tx: Tx, catalogue: Catalogue, kind: EventType, network: str, state: str, reason: str | None, now: datetime
 ) -> None:
-    view = {"object": "network", "id": network, "state": state, "reason": reason}
+    view = NetworkStateView(id=network, state=state, reason=reason)
     announce(tx, catalogue, kind, subject=f"network:{network}", store_id=None, view=view, now=now)

@@ -6,16 +6,23 @@ from datetime import datetime
 from paynode.domain.events import EventType
 from paynode.operations.announcing import announce
 from paynode.operations.catalogue import Catalogue
-from paynode.operations.views import View, moment
+from paynode.operations.views.shapes import Moment, View, moment
 from paynode.store import bells, chain, outgoing
 from paynode.store.database import Tx
 from paynode.store.outgoing import PauseRecord
 
 
+class OutflowPauseView(View, frozen=True, tag_field="object", tag="outflow_pause"):
+    network: str
+    method: str | None  # null: all
+    reason: str
+    paused_at: Moment
+
+
 def pause(tx: Tx, catalogue: Catalogue, network: str, method: str, reason: str, now: datetime) -> None:
     """Send nothing of `method` ('': nothing at all) on `network` until an operator acknowledges the reason."""
     if outgoing.pause(tx, network, method, reason, now):
-        view = {"object": "outflow_pause", "network": network, "method": method or None, "reason": reason}
+        view = _shown(network, method, reason, now)
         announce(
             tx, catalogue, EventType.OUTFLOWS_PAUSED, subject=f"outflows:{network}", store_id=None, view=view, now=now
         )
@@ -47,11 +54,9 @@ def resume(tx: Tx, catalogue: Catalogue, now: datetime) -> list[PauseRecord]:
     return acknowledged
 
 
-def pause_view(record: PauseRecord) -> View:
-    return {
-        "object": "outflow_pause",
-        "network": record.network,
-        "method": record.method or None,
-        "reason": record.reason,
-        "paused_at": moment(record.paused_at),
-    }
+def pause_view(record: PauseRecord) -> OutflowPauseView:
+    return _shown(record.network, record.method, record.reason, record.paused_at)
+
+
+def _shown(network: str, method: str, reason: str, paused_at: datetime) -> OutflowPauseView:
+    return OutflowPauseView(network=network, method=method or None, reason=reason, paused_at=moment(paused_at))

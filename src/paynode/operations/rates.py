@@ -8,7 +8,7 @@ from paynode.domain.money import format_decimal
 from paynode.domain.quote import Rate
 from paynode.operations.catalogue import Catalogue
 from paynode.operations.pricing import usable, why_unusable
-from paynode.operations.views import View, moment
+from paynode.operations.views.shapes import Amount, Moment, View, moment
 from paynode.store import bells, rates
 from paynode.store.database import Tx
 
@@ -16,6 +16,18 @@ Pair = tuple[str, str]  # a coin's symbol, lower case; a currency, upper case
 
 ALWAYS = "USD"  # what sweeps are weighed in by default
 TETHER = ("usdt", "USD")  # what the prices of a source without a market in dollars are told by
+
+
+class RateView(View, frozen=True, tag_field="object", tag="rate"):
+    """What one whole `base` costs in `quote`; not usable: no price is locked with it now, for the reason."""
+
+    base: str
+    quote: str
+    rate: Amount | None
+    at: Moment | None
+    sources: list[str]
+    usable: bool
+    reason: str | None
 
 
 def pairs(tx: Tx, catalogue: Catalogue) -> Sequence[Pair]:
@@ -56,23 +68,22 @@ def keep(tx: Tx, believed: Iterable[Rate], refused: Mapping[Pair, str], now: dat
         rates.refuse(tx, *pair, reason, now)
 
 
-def views(tx: Tx, catalogue: Catalogue, now: datetime) -> list[View]:
+def views(tx: Tx, catalogue: Catalogue, now: datetime) -> list[RateView]:
     """Every pair that prices are locked in, or would be."""
     symbols = {asset.symbol for asset in catalogue.assets.values()}
     shown = {pair for pair in (*catalogue.config.static_rates, *pairs(tx, catalogue)) if pair[0] in symbols}
     return [_view(tx, catalogue, pair, now) for pair in sorted(shown)]
 
 
-def _view(tx: Tx, catalogue: Catalogue, pair: Pair, now: datetime) -> View:
+def _view(tx: Tx, catalogue: Catalogue, pair: Pair, now: datetime) -> RateView:
     fit = usable(tx, catalogue, *pair, now)
     shown = fit or rates.latest(tx, *pair, now)
-    return {
-        "object": "rate",
-        "base": pair[0],
-        "quote": pair[1],
-        "rate": None if shown is None else format_decimal(shown.value),
-        "at": None if shown is None else moment(shown.at),
-        "sources": [] if shown is None else shown.source.split("+"),
-        "usable": fit is not None,
-        "reason": None if fit is not None else why_unusable(tx, catalogue, *pair, now),
-    }
+    return RateView(
+        base=pair[0],
+        quote=pair[1],
+        rate=None if shown is None else format_decimal(shown.value),
+        at=None if shown is None else moment(shown.at),
+        sources=[] if shown is None else shown.source.split("+"),
+        usable=fit is not None,
+        reason=None if fit is not None else why_unusable(tx, catalogue, *pair, now),
+    )

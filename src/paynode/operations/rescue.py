@@ -16,7 +16,8 @@ from paynode.operations import loading
 from paynode.operations.addresses import watch_again
 from paynode.operations.catalogue import Catalogue
 from paynode.operations.loading import LoadedInvoice
-from paynode.operations.views import View, moment
+from paynode.operations.views.rescue import CheckView, ClaimNetworkView, ClaimView, LookView
+from paynode.operations.views.shapes import moment, moment_or_none
 from paynode.store import chain, deposits, rescues
 from paynode.store.database import Tx
 from paynode.store.deposits import DepositRecord
@@ -29,7 +30,7 @@ ParseTxHash = Callable[[str, str], str]  # family, text -> canonical hash; Value
 
 def check(
     tx: Tx, catalogue: Catalogue, invoice_id: str, asker: Asker, now: datetime, store_id: str | None = None
-) -> View:
+) -> CheckView:
     """Look at the invoice's addresses at once, on every network of their family, and watch them again for a while.
 
     Raises:
@@ -42,12 +43,7 @@ def check(
     watched = watch_again(tx, catalogue, loaded, now + allowance.watch_for)
     for watch in watched:
         rescues.ask_looks(tx, watch.network, [watch.address], is_deep=allowance.is_deep)
-    return {
-        "object": "check",
-        "invoice": invoice_id,
-        "networks": [_look_view(tx, watch) for watch in watched],
-        "created_at": moment(now),
-    }
+    return CheckView(invoice=invoice_id, networks=[_look_view(tx, watch) for watch in watched], created_at=moment(now))
 
 
 def claim(
@@ -61,7 +57,7 @@ def claim(
     *,
     network: str | None = None,
     store_id: str | None = None,
-) -> View:
+) -> ClaimView:
     """Ask the networks whether this transaction paid the invoice. Claimed again, those are asked that had no answer.
 
     Raises:
@@ -100,7 +96,7 @@ def answered(tx: Tx, network: str, answers: Mapping[Claim, ClaimAnswer], now: da
         )
 
 
-def claim_view(tx: Tx, record: ClaimRecord) -> View:
+def claim_view(tx: Tx, record: ClaimRecord) -> ClaimView:
     """A claim with what came of it: the deposits that stand, and why there are none."""
     networks = rescues.networks_of(tx, record.id)
     found = [deposit for each in networks for deposit in _deposits(tx, each, record.tx_hash)]
@@ -109,24 +105,23 @@ def claim_view(tx: Tx, record: ClaimRecord) -> View:
         answers=[each.answer for each in networks],
         is_open=any(each.next_at is not None for each in networks),
     )
-    return {
-        "object": "claim",
-        "id": record.id,
-        "invoice": record.invoice_id,
-        "tx_hash": record.tx_hash,
-        "state": state,
-        "reason": _reason(state, found, networks),
-        "deposits": [deposit.id for deposit in found],
-        "networks": [
-            {
-                "network": each.network,
-                "answer": each.answer,
-                "reason": None if each.answer in {None, ClaimAnswer.BOOKED} else REASONS[each.answer],
-            }
+    return ClaimView(
+        id=record.id,
+        invoice=record.invoice_id,
+        tx_hash=record.tx_hash,
+        state=state,
+        reason=_reason(state, found, networks),
+        deposits=[deposit.id for deposit in found],
+        networks=[
+            ClaimNetworkView(
+                network=each.network,
+                answer=each.answer,
+                reason=None if each.answer in {None, ClaimAnswer.BOOKED} else REASONS[each.answer],
+            )
             for each in networks
         ],
-        "created_at": moment(record.created_at),
-    }
+        created_at=moment(record.created_at),
+    )
 
 
 def _deposits(tx: Tx, asked: ClaimNetworkRecord, tx_hash: str) -> list[DepositRecord]:
@@ -166,11 +161,11 @@ def _count(tx: Tx, loaded: LoadedInvoice, kind: str, asker: Asker, limit: int, n
     rescues.note_request(tx, invoice_id, kind, asker, now, forget_before=now - WINDOW)
 
 
-def _look_view(tx: Tx, watch: WatchRecord) -> View:
-    return {
-        "network": watch.network,
-        "address": watch.address,
-        "since_block": watch.floor,
-        "head": chain.network(tx, watch.network).head_number,
-        "watched_until": moment(watch.watch_until),
-    }
+def _look_view(tx: Tx, watch: WatchRecord) -> LookView:
+    return LookView(
+        network=watch.network,
+        address=watch.address,
+        since_block=watch.floor,
+        head=chain.network(tx, watch.network).head_number,
+        watched_until=moment_or_none(watch.watch_until),
+    )

@@ -10,12 +10,21 @@ from paynode.domain.quote import Rate
 from paynode.operations.announcing import announce
 from paynode.operations.catalogue import Catalogue, build
 from paynode.operations.sweeps import is_own_address
-from paynode.operations.views import moment
+from paynode.operations.views.shapes import Moment, View, moment
 from paynode.store import chain, rates, stores, sweeps, watches
 from paynode.store.database import Tx
 from paynode.store.stores import AccountRecord
 from paynode.store.sweeps import TreasuryRecord
 from paynode.store.watches import WatchRecord
+
+
+class TreasuryView(View, frozen=True, tag_field="object", tag="treasury"):
+    """Where sweeps go from `effective_at` on; until then they go where they went."""
+
+    network: str
+    address: str
+    previous_address: str
+    effective_at: Moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,13 +139,12 @@ def _sync_treasury(tx: Tx, catalogue: Catalogue, store_id: str, key: str, networ
         )
     sweeps.set_treasury(tx, record)
     if known is not None:
-        view = {
-            "object": "treasury",
-            "network": network,
-            "address": wanted,
-            "previous_address": known.address,
-            "effective_at": moment(effective_at),
-        }
+        view = TreasuryView(
+            network=network,
+            address=wanted,
+            previous_address=known.address,
+            effective_at=moment(effective_at),
+        )
         announce(
             tx,
             catalogue,

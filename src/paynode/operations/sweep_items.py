@@ -7,11 +7,12 @@ from paynode.domain import outgoing as outgoing_machine
 from paynode.domain import sweep as machine
 from paynode.domain.events import EventType
 from paynode.domain.sweep import ItemState, State
-from paynode.operations import collecting, views
+from paynode.operations import collecting
 from paynode.operations.announcing import announce
 from paynode.operations.arrivals import Touched
 from paynode.operations.catalogue import Catalogue
-from paynode.operations.views import View
+from paynode.operations.views.sweep import SweepView
+from paynode.operations.views.sweep import sweep as shown_sweep
 from paynode.store import deposits, outgoing, sweeps
 from paynode.store.database import Tx
 from paynode.store.outgoing import OutgoingRecord
@@ -98,7 +99,7 @@ def tell_sweep(tx: Tx, catalogue: Catalogue, kind: EventType, sweep: SweepRecord
     announce(tx, catalogue, kind, subject=sweep.id, store_id=sweep.store_id, view=view, now=now)
 
 
-def sweep_view(tx: Tx, catalogue: Catalogue, sweep: SweepRecord) -> View:
+def sweep_view(tx: Tx, catalogue: Catalogue, sweep: SweepRecord) -> SweepView:
     """A sweep as merchants see it, loaded."""
     items = []
     for item in sweeps.items(tx, sweep.id):
@@ -109,4 +110,4 @@ def sweep_view(tx: Tx, catalogue: Catalogue, sweep: SweepRecord) -> View:
             versions = outgoing.versions(tx, item.transfer_id)
             tx_hash = transfer.receipt_hash or (versions[-1].tx_hash if versions else None)
         items.append((item, deposit_ids, tx_hash))
-    return views.sweep(catalogue, sweep, items)
+    return shown_sweep(catalogue, sweep, items)
