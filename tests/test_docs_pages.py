@@ -1,7 +1,10 @@
 """The pages of the documentation against the code: whatever people can meet is named there, and nothing that is not."""
 
+import ast
+import json
 import re
 import shlex
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,12 +13,15 @@ import pytest
 from standardwebhooks.webhooks import WebhookVerificationError
 
 from paynode.api import app, simulation
+from paynode.api.problem_types import problem_types
+from paynode.api.problems import problem
 from paynode.cli import COMMANDS
 from paynode.cli.exit_codes import MEANING, ExitCode
 from paynode.domain import signing
 from paynode.domain.delivery import STANDARD
 from paynode.domain.durations import format_duration
 from paynode.domain.events import EventType
+from paynode.domain.invoice import CLOSED
 from paynode.domain.scopes import NODE_SCOPES, STORE_SCOPES
 from paynode.domain.sweep import Wait
 
@@ -23,7 +29,8 @@ ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "src" / "paynode" / "docs"
 README = ROOT / "README.md"
 PAGES = sorted(FOLDER.glob("*.md"))
-SOURCES = sorted((ROOT / "src").rglob("*.py")) + sorted((ROOT / "src").rglob("*.sql"))
+SOURCES_PY = sorted((ROOT / "src").rglob("*.py"))
+SOURCES = SOURCES_PY + sorted((ROOT / "src").rglob("*.sql"))
 TESTS = [path for path in sorted((ROOT / "tests").rglob("*.py")) if "node_modules" not in path.parts]
 
 ROUTES = {
@@ -67,12 +74,49 @@ def test_every_route_is_listed_with_its_scope_and_no_other() -> None:
     assert len(rows) == len(ROUTES)
 
 
-def test_every_error_code_has_a_remedy() -> None:
-    source = "".join(path.read_text() for path in SOURCES)
-    raised = set(re.findall(r'(?:Conflict|Refusal|refused)\(\s*(?:\d+,\s*)?"([a-z_]+)"', source))
-    raised |= set(re.findall(r'super\(\).__init__\("([a-z_]+)"', (ROOT / "src/paynode/domain/errors.py").read_text()))
-    assert {"nothing_final", "unauthorized", "internal_error", "not_found"} <= raised
-    assert raised - code_words(page("api")) == set()
+def literals(node: ast.expr) -> list[str]:
+    """The texts that an expression may be: its constants, and `invoice_{status}` with each status."""
+    if isinstance(node, ast.JoinedStr):
+        assert ast.unparse(node) == "f'invoice_{status}'", "a code is to be written out"
+        return [f"invoice_{status}" for status in CLOSED]
+    return [part.value for part in ast.walk(node) if isinstance(part, ast.Constant) and isinstance(part.value, str)]
+
+
+def raised_codes(arguments: Mapping[str, int], paths: Sequence[Path] = SOURCES_PY) -> set[str]:
+    """What the source passes as a code to these calls, each with the place of that argument."""
+    calls = [node for path in paths for node in ast.walk(ast.parse(path.read_text())) if type(node) is ast.Call]
+    return {
+        code
+        for call in calls
+        if (place := arguments.get(ast.unparse(call.func))) is not None and place < len(call.args)
+        for code in literals(call.args[place])
+    }
+
+
+def test_every_problem_has_its_cause_and_remedy_and_no_other_is_explained() -> None:
+    raised = raised_codes({"Conflict": 0, "Refusal": 1, "refused": 1})
+    raised |= raised_codes({"super().__init__": 0}, [ROOT / "src/paynode/domain/errors.py"])
+    assert {
+        "nothing_final",
+        "unauthorized",
+        "internal_error",
+        "not_found",
+        "invoice_paid",
+        "validation_failed",
+    } <= raised
+    answered = {code for code, _ in app.HTTP_PROBLEMS.values()}
+    assert raised | answered == set(problem_types())
+
+
+def test_every_code_of_a_field_is_explained_and_no_other() -> None:
+    raised = raised_codes({"FieldProblem": 1, "Invalid.field": 1, "Unreadable": 0})
+    assert {"required", "not_positive", "unknown_value"} <= raised
+    assert raised == first_cells(page("errors"))
+
+
+def test_a_problem_says_what_it_is_called_in_the_documentation() -> None:
+    body = json.loads(problem(409, "invoice_paid", "x", instance="/", request_id="req_1"))
+    assert (body["type"], body["title"]) == ("/docs/errors/invoice_paid", "The invoice is paid")
 
 
 def test_every_exit_code_is_explained_in_the_same_words() -> None:

@@ -121,7 +121,7 @@ def create_app(node: ApiNode) -> QuartTrio:
     async def not_http(error: HTTPException) -> Response:
         status = error.code or 500
         kept = {name: value for name, value in error.get_headers() if name == "Allow"}
-        code, detail = _HTTP_PROBLEMS.get(status, ("malformed_request", "The request cannot be understood."))
+        code, detail = HTTP_PROBLEMS.get(status, ("malformed_request", "The request cannot be understood."))
         return refused(status, code, detail, kept)
 
     @app.errorhandler(apsw.Error)
@@ -154,7 +154,7 @@ def create_app(node: ApiNode) -> QuartTrio:
     return app
 
 
-_HTTP_PROBLEMS: Mapping[int, tuple[str, str]] = {
+HTTP_PROBLEMS: Mapping[int, tuple[str, str]] = {
     404: ("not_found", "There is nothing at this path."),
     405: ("method_not_allowed", "This path does not take this method; see the Allow header."),
     408: ("request_timeout", f"The body did not arrive within {BODY_SECONDS} seconds."),

@@ -1,10 +1,10 @@
 """Problem details (RFC 9457): how a refused request is told why, in a form that programs can read."""
 
 from collections.abc import Sequence
-from http import HTTPStatus
 
 import msgspec
 
+from paynode.api.problem_types import problem_types
 from paynode.domain.errors import FieldProblem
 
 CONTENT_TYPE = "application/problem+json"
@@ -31,11 +31,11 @@ class Problem(msgspec.Struct, frozen=True):
 def problem(
     status: int, code: str, detail: str, *, instance: str, request_id: str, fields: Sequence[FieldProblem] = ()
 ) -> bytes:
-    """The body of a problem response."""
+    """The body of a problem response; `code` is one that docs/errors.md explains."""
     return msgspec.json.encode(
         Problem(
             type=f"/docs/errors/{code}",
-            title=HTTPStatus(status).phrase,
+            title=problem_types()[code].title,
             status=status,
             detail=detail,
             instance=instance,
