@@ -8,12 +8,16 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from quart_trio import QuartTrio
 from tests.lab.shop import NOW, Clock, Shop, make_key, open_shop, sim_config
+from werkzeug.exceptions import HTTPException
 
-from paynode.api.app import create_app
+from paynode.api import simulation
+from paynode.api.app import TABLES, create_app
 from paynode.api.node import ApiNode
+from paynode.api.outcomes import problems_of
 from paynode.chains.base import ProviderHealth, ProviderState
 from paynode.chains.sim import keys
 from paynode.domain.attention import Attention
@@ -92,7 +96,9 @@ class Api:
             query_string=None if query is None else dict(query),
             scope_base={"client": (peer, 40000)},
         )
-        return Reply(answer.status_code, await answer.get_data(as_text=False), answer.headers)
+        reply = Reply(answer.status_code, await answer.get_data(as_text=False), answer.headers)
+        hold_to_contract(self.app, method, path, reply)
+        return reply
 
     async def get(self, path: str, **query: str) -> Reply:
         return await self.send("GET", path, query=query)
@@ -106,6 +112,30 @@ class Api:
         reply = await self.post("/v1/invoices", {"amount": "20", "currency": "USD", **fields})
         assert reply.status == 201, reply.raw
         return reply.json
+
+
+ROUTES = {route.name: route for table in (*TABLES, simulation.routes) for route in table.all}
+
+
+def hold_to_contract(app: QuartTrio, method: str, path: str, reply: Reply) -> None:
+    """Whatever a test calls, the answer is one that the route declares."""
+    if path.startswith("//"):
+        return  # no path, though Werkzeug would match it
+    try:
+        name, _ = app.url_map.bind("localhost").match(path.partition("?")[0], method=method)
+    except HTTPException:
+        return  # of no route
+    route = ROUTES[name]
+    if method != route.method:
+        return  # Quart's own answer to HEAD and OPTIONS
+    if reply.status >= 400:
+        declared = {(problem.status, problem.code) for problem in problems_of(route)}
+        assert (reply.status, reply.json["code"]) in declared, f"{route.name} does not declare this problem"
+    elif route.shows is None:
+        assert (reply.status, reply.raw) == (route.status, b"")
+    else:
+        assert reply.status == route.status
+        assert msgspec.json.encode(msgspec.json.decode(reply.raw, type=route.shows)) == reply.raw
 
 
 ONE_PROVIDER = ProviderHealth(

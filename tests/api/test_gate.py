@@ -37,22 +37,37 @@ async def knock(caller: Api, route: Route, path: str) -> int:
 
 
 def handler(_call: Call[Nothing], _tx: Tx) -> Answer:
+    """Do nothing."""
+    return answer({})
+
+
+def undescribed(_call: Call[Nothing], _tx: Tx) -> Answer:
     return answer({})
 
 
 def test_a_route_without_a_scope_that_is_not_on_the_public_list_cannot_be_declared() -> None:
     with pytest.raises(AssertionError, match="public list"):
-        Routes().get("/v1/secrets")(handler)
+        Routes().get("/v1/secrets", shows=None)(handler)
 
 
 def test_a_route_with_a_scope_nobody_can_hold_cannot_be_declared() -> None:
     with pytest.raises(AssertionError, match="scope that exists"):
-        Routes().get("/v1/secrets", scope="secrets:read")(handler)
+        Routes().get("/v1/secrets", scope="secrets:read", shows=None)(handler)
 
 
 def test_a_public_route_cannot_name_a_scope_as_well() -> None:
-    with pytest.raises(AssertionError):
-        Routes().get("/v1/status", scope="node:read")(handler)
+    with pytest.raises(AssertionError, match="public list"):
+        Routes().get("/v1/status", scope="node:read", shows=None)(handler)
+
+
+def test_a_route_that_does_not_say_what_it_does_cannot_be_declared() -> None:
+    with pytest.raises(AssertionError, match="docstring"):
+        Routes().get("/v1/status", shows=None)(undescribed)
+
+
+def test_a_route_cannot_refuse_for_reasons_that_nobody_explains() -> None:
+    with pytest.raises(AssertionError, match="explains"):
+        Routes().get("/v1/status", shows=None, refuses=["out_of_mood"])(handler)
 
 
 def test_the_public_list_names_routes_that_exist() -> None:

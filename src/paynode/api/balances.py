@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from paynode.api.body import Nothing
-from paynode.api.lists import list_answer
+from paynode.api.lists import ListView, list_answer
 from paynode.api.routes import Call, Routes
 from paynode.domain.ledger import Account
 from paynode.domain.money import format_units
@@ -46,9 +46,12 @@ _SHOWN: Mapping[str, Account] = {
 }
 
 
-@routes.get("/v1/balances", scope="balances:read")
+@routes.get("/v1/balances", scope="balances:read", shows=ListView[BalanceView])
 def list_all(call: Call[Nothing], tx: Tx) -> Answer:
-    """Every offered method of every store the caller sees, and methods no longer offered where they hold something."""
+    """Show what lies where, by the ledger.
+
+    Every offered method of every store the caller sees, and methods no longer offered where they hold something.
+    """
     catalogue = call.node.catalogue
     found = ledger.balances(tx, call.store_id)
     units = {(balance.store_id, balance.method, balance.account): balance.units for balance in found}

@@ -4,11 +4,13 @@ A payer's work is bounded by the merchant's: an invoice gets one address per cha
 """
 
 from paynode.api.body import Nothing
-from paynode.api.lists import list_answer
+from paynode.api.conflicts import NOT_PROVISIONED
+from paynode.api.lists import ListView, list_answer
 from paynode.api.routes import Call, Routes, answer
 from paynode.domain.invoice import Status
 from paynode.operations import invoices, loading
 from paynode.operations.once import Answer
+from paynode.operations.views.checkout import CheckoutView
 from paynode.operations.views.checkout import checkout as checkout_view
 from paynode.operations.views.method import MethodState, MethodView
 from paynode.operations.views.shapes import Url, View
@@ -30,8 +32,9 @@ class AddressView(View, frozen=True):
     explorer_url: Url | None
 
 
-@routes.get("/checkout/<invoice_id>")
+@routes.get("/checkout/<invoice_id>", shows=CheckoutView)
 def show(call: Call[Nothing], tx: Tx) -> Answer:
+    """Show an invoice to its payer."""
     loaded = loading.load(tx, call.path["invoice_id"])
     view = checkout_view(call.node.catalogue, loaded, call.now)
     active = [(entry.method, entry.network) for entry in view.methods if entry.state is MethodState.ACTIVE]
@@ -41,16 +44,20 @@ def show(call: Call[Nothing], tx: Tx) -> Answer:
     return answer(view)
 
 
-@routes.get("/checkout/<invoice_id>/addresses")
+@routes.get("/checkout/<invoice_id>/addresses", shows=ListView[AddressView])
 def addresses(call: Call[Nothing], tx: Tx) -> Answer:
+    """List the addresses that were issued so far."""
     loaded = loading.load(tx, call.path["invoice_id"])
     methods = checkout_view(call.node.catalogue, loaded, call.now).methods
     return list_answer(_address(entry) for entry in methods if entry.state is MethodState.ACTIVE)
 
 
-@routes.post("/checkout/<invoice_id>/methods/<method>", Nothing)
+@routes.post("/checkout/<invoice_id>/methods/<method>", Nothing, shows=CheckoutView, refuses=NOT_PROVISIONED)
 def choose(call: Call[Nothing], tx: Tx) -> Answer:
-    """The payer picks a method, and gets its address and a price that holds. Doing it again changes nothing."""
+    """Pick a payment method: the payer gets its address and a price that holds.
+
+    Doing it again changes nothing, unless the price has lapsed: then it is renewed.
+    """
     node, path = call.node, call.path
     loaded = invoices.provision(tx, node.catalogue, path["invoice_id"], path["method"], node.derive, call.now)
     return answer(checkout_view(node.catalogue, loaded, call.now))

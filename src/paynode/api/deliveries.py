@@ -3,7 +3,7 @@
 from typing import Annotated, ClassVar
 
 from paynode.api.body import Nothing
-from paynode.api.lists import list_answer
+from paynode.api.lists import ListView, list_answer
 from paynode.api.parameters import IdOf
 from paynode.api.query import PageQuery
 from paynode.api.routes import Call, Routes, answer
@@ -32,8 +32,9 @@ class DeliveryListQuery(DeliveriesQuery, frozen=True):
     endpoint: Annotated[str, IdOf("whe")] | None = None
 
 
-@routes.get("/v1/deliveries", DeliveryListQuery, scope="webhooks:read")
+@routes.get("/v1/deliveries", DeliveryListQuery, scope="webhooks:read", shows=ListView[DeliveryView])
 def list_all(call: Call[DeliveryListQuery], tx: Tx) -> Answer:
+    """List what was sent to webhook endpoints."""
     query = call.form
     found, has_more = outbox.listed_deliveries(
         tx, call.store_id, query.page, states=query.state, event_id=query.event, endpoint_id=query.endpoint
@@ -41,16 +42,24 @@ def list_all(call: Call[DeliveryListQuery], tx: Tx) -> Answer:
     return list_answer((delivery_view(tx, record) for record in found), query.page, has_more=has_more)
 
 
-@routes.get("/v1/deliveries/<delivery_id>", scope="webhooks:read")
+@routes.get("/v1/deliveries/<delivery_id>", scope="webhooks:read", shows=DeliveryView)
 def show(call: Call[Nothing], tx: Tx) -> Answer:
+    """Show a delivery with its attempts."""
     record = outbox.delivery(tx, call.path["delivery_id"])
     if record is None or call.store_id not in {None, record.store_id}:
         raise NotFound("delivery")
     return answer(delivery_view(tx, record))
 
 
-@routes.post("/v1/deliveries/<delivery_id>/replay", Nothing, scope="webhooks:write")
+@routes.post(
+    "/v1/deliveries/<delivery_id>/replay",
+    Nothing,
+    scope="webhooks:write",
+    shows=DeliveryView,
+    refuses=("endpoint_deleted", "endpoint_disabled"),
+)
 def replay(call: Call[Nothing], tx: Tx) -> Answer:
+    """Send a delivery again, now."""
     record = deliveries.replay(tx, call.path["delivery_id"], call.store_id, call.now)
     return answer(delivery_view(tx, record))
 

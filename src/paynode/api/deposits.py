@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar
 from msgspec import Meta
 
 from paynode.api.body import Form, Nothing
-from paynode.api.lists import list_answer
+from paynode.api.lists import ListView, list_answer
 from paynode.api.parameters import IdOf
 from paynode.api.query import PageQuery
 from paynode.api.routes import Call, Routes, answer
@@ -33,8 +33,9 @@ class DepositListQuery(PageQuery, frozen=True):
     unattributed: bool = False
 
 
-@routes.get("/v1/deposits", DepositListQuery, scope="deposits:read")
+@routes.get("/v1/deposits", DepositListQuery, scope="deposits:read", shows=ListView[DepositView])
 def list_all(call: Call[DepositListQuery], tx: Tx) -> Answer:
+    """List what came in."""
     query = call.form
     found, has_more = rows.listed(
         tx,
@@ -47,16 +48,24 @@ def list_all(call: Call[DepositListQuery], tx: Tx) -> Answer:
     return list_answer((_view(call, tx, placed) for placed in found), query.page, has_more=has_more)
 
 
-@routes.get("/v1/deposits/<deposit_id>", scope="deposits:read")
+@routes.get("/v1/deposits/<deposit_id>", scope="deposits:read", shows=DepositView)
 def show(call: Call[Nothing], tx: Tx) -> Answer:
+    """Show a deposit."""
     placed = rows.by_id(tx, call.path["deposit_id"])
     if placed is None or call.store_id not in {None, placed.deposit.store_id}:
         raise NotFound("deposit")
     return answer(_view(call, tx, placed))
 
 
-@routes.post("/v1/deposits/<deposit_id>/assign", AssignForm, scope="deposits:write")
+@routes.post(
+    "/v1/deposits/<deposit_id>/assign",
+    AssignForm,
+    scope="deposits:write",
+    shows=DepositView,
+    refuses=("deposit_assigned", "deposit_orphaned"),
+)
 def assign(call: Call[AssignForm], tx: Tx) -> Answer:
+    """Count an unattributed deposit for an invoice."""
     placed = assigning.assign(
         tx, call.node.catalogue, call.path["deposit_id"], call.form.invoice, call.now, store_id=call.store_id
     )

@@ -3,13 +3,14 @@
 from typing import ClassVar
 
 from paynode.api.body import Nothing
-from paynode.api.lists import list_answer
+from paynode.api.lists import ListView, list_answer
 from paynode.api.query import PageQuery
 from paynode.api.routes import Call, Routes, answer
 from paynode.domain.errors import NotFound
 from paynode.domain.events import EventType
 from paynode.operations.once import Answer
 from paynode.operations.views import webhooks as views
+from paynode.operations.views.webhooks import EventView
 from paynode.store import outbox
 from paynode.store.database import Tx
 
@@ -27,16 +28,20 @@ class EventListQuery(EventsQuery, frozen=True):
     subject: str | None = None
 
 
-@routes.get("/v1/events", EventListQuery, scope="events:read")
+@routes.get("/v1/events", EventListQuery, scope="events:read", shows=ListView[EventView])
 def list_all(call: Call[EventListQuery], tx: Tx) -> Answer:
+    """List events, the newest first."""
     query = call.form
     found, has_more = outbox.listed_events(tx, call.store_id, query.page, types=query.type, subject=query.subject)
     return list_answer((views.event(record) for record in found), query.page, has_more=has_more)
 
 
-@routes.get("/v1/events/<event_id>", scope="events:read")
+@routes.get("/v1/events/<event_id>", scope="events:read", shows=EventView)
 def show(call: Call[Nothing], tx: Tx) -> Answer:
-    """One event. Those of the node itself are anybody's with a key: every store's endpoints were told."""
+    """Show an event.
+
+    Those of the node itself are anybody's with a key: every store's endpoints were told.
+    """
     record = outbox.event(tx, call.path["event_id"])
     if record is None or (call.store_id is not None and record.store_id not in {None, call.store_id}):
         raise NotFound("event")

@@ -57,7 +57,7 @@ class Gate:
         async def view(**path: str) -> Response:
             now = self._node.clock()
             key = self._admitted(route, now)
-            raw = b"" if route.method in {"GET", "DELETE"} else await _body()
+            raw = await _body() if route.has_body else b""
             answer = await self._run(route, key, path, raw, now)
             response = Response(answer.body, answer.status, content_type="application/json")
             if answer.is_replayed:

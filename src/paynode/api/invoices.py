@@ -4,18 +4,22 @@ from datetime import datetime
 from typing import ClassVar
 
 from paynode.api.body import Nothing
+from paynode.api.conflicts import NOT_OPEN, NOT_PROVISIONED
 from paynode.api.deliveries import DeliveriesQuery, delivery_view
 from paynode.api.events import EventsQuery
 from paynode.api.invoice_form import InvoiceForm, read_invoice
-from paynode.api.lists import list_answer
+from paynode.api.lists import ListView, list_answer
 from paynode.api.query import PageQuery
 from paynode.api.routes import Call, Routes, answer
 from paynode.domain.invoice import Status
 from paynode.operations import invoices, loading
 from paynode.operations.loading import LoadedInvoice
 from paynode.operations.once import Answer
+from paynode.operations.views.deposit import DepositView
 from paynode.operations.views.deposit import deposit as deposit_view
+from paynode.operations.views.invoice import InvoiceView
 from paynode.operations.views.invoice import invoice as invoice_view
+from paynode.operations.views.webhooks import DeliveryView, EventView
 from paynode.operations.views.webhooks import event as event_view
 from paynode.store import invoices as rows
 from paynode.store import outbox
@@ -32,8 +36,11 @@ class InvoiceListQuery(PageQuery, frozen=True):
     created_before: datetime | None = None
 
 
-@routes.post("/v1/invoices", InvoiceForm, scope="invoices:write")
+@routes.post(
+    "/v1/invoices", InvoiceForm, scope="invoices:write", shows=InvoiceView, status=201, refuses=NOT_PROVISIONED
+)
 def create(call: Call[InvoiceForm], tx: Tx) -> Answer:
+    """Make an invoice."""
     node = call.node
     store_id = call.owner(call.form.store)
     command = read_invoice(node.catalogue, call.form)
@@ -41,8 +48,9 @@ def create(call: Call[InvoiceForm], tx: Tx) -> Answer:
     return answer(invoice_view(node.catalogue, loaded, call.now), 201)
 
 
-@routes.get("/v1/invoices", InvoiceListQuery, scope="invoices:read")
+@routes.get("/v1/invoices", InvoiceListQuery, scope="invoices:read", shows=ListView[InvoiceView])
 def list_all(call: Call[InvoiceListQuery], tx: Tx) -> Answer:
+    """List invoices."""
     query = call.form
     found, has_more = rows.listed(
         tx,
@@ -57,34 +65,57 @@ def list_all(call: Call[InvoiceListQuery], tx: Tx) -> Answer:
     return list_answer(shown, query.page, has_more=has_more)
 
 
-@routes.get("/v1/invoices/<invoice_id>", scope="invoices:read")
+@routes.get("/v1/invoices/<invoice_id>", scope="invoices:read", shows=InvoiceView)
 def show(call: Call[Nothing], tx: Tx) -> Answer:
+    """Show an invoice."""
     return _answer(call, loading.load(tx, call.path["invoice_id"], call.store_id))
 
 
-@routes.post("/v1/invoices/<invoice_id>/cancel", Nothing, scope="invoices:write")
+@routes.post("/v1/invoices/<invoice_id>/cancel", Nothing, scope="invoices:write", shows=InvoiceView, refuses=NOT_OPEN)
 def cancel(call: Call[Nothing], tx: Tx) -> Answer:
+    """Withdraw an open invoice."""
     return _answer(
         call, invoices.cancel(tx, call.node.catalogue, call.path["invoice_id"], call.now, store_id=call.store_id)
     )
 
 
-@routes.post("/v1/invoices/<invoice_id>/accept", Nothing, scope="invoices:write")
+@routes.post(
+    "/v1/invoices/<invoice_id>/accept",
+    Nothing,
+    scope="invoices:write",
+    shows=InvoiceView,
+    refuses=("not_acceptable", "nothing_final"),
+)
 def accept(call: Call[Nothing], tx: Tx) -> Answer:
+    """Take what has arrived as enough."""
     return _answer(
         call, invoices.accept(tx, call.node.catalogue, call.path["invoice_id"], call.now, store_id=call.store_id)
     )
 
 
-@routes.post("/v1/invoices/<invoice_id>/requote", Nothing, scope="invoices:write")
+@routes.post(
+    "/v1/invoices/<invoice_id>/requote",
+    Nothing,
+    scope="invoices:write",
+    shows=InvoiceView,
+    refuses=("quote_still_valid", "rate_unavailable", *NOT_OPEN),
+)
 def requote(call: Call[Nothing], tx: Tx) -> Answer:
+    """Lock new prices where they lapsed."""
     return _answer(
         call, invoices.requote(tx, call.node.catalogue, call.path["invoice_id"], call.now, store_id=call.store_id)
     )
 
 
-@routes.post("/v1/invoices/<invoice_id>/methods/<method>", Nothing, scope="invoices:write")
+@routes.post(
+    "/v1/invoices/<invoice_id>/methods/<method>",
+    Nothing,
+    scope="invoices:write",
+    shows=InvoiceView,
+    refuses=NOT_PROVISIONED,
+)
 def provision(call: Call[Nothing], tx: Tx) -> Answer:
+    """Issue the address of a payment method."""
     node, path = call.node, call.path
     loaded = invoices.provision(
         tx, node.catalogue, path["invoice_id"], path["method"], node.derive, call.now, store_id=call.store_id
@@ -92,22 +123,27 @@ def provision(call: Call[Nothing], tx: Tx) -> Answer:
     return _answer(call, loaded)
 
 
-@routes.get("/v1/invoices/<invoice_id>/deposits", scope="deposits:read")
+@routes.get("/v1/invoices/<invoice_id>/deposits", scope="deposits:read", shows=ListView[DepositView])
 def deposits(call: Call[Nothing], tx: Tx) -> Answer:
+    """List what came in for an invoice."""
     loaded = loading.load(tx, call.path["invoice_id"], call.store_id)
     return list_answer(deposit_view(call.node.catalogue, placed, loaded) for placed in loaded.deposits)
 
 
-@routes.get("/v1/invoices/<invoice_id>/events", EventsQuery, scope="events:read")
+@routes.get("/v1/invoices/<invoice_id>/events", EventsQuery, scope="events:read", shows=ListView[EventView])
 def events(call: Call[EventsQuery], tx: Tx) -> Answer:
+    """List what happened to an invoice."""
     loaded = loading.load(tx, call.path["invoice_id"], call.store_id)
     page = call.form.page
     found, has_more = outbox.listed_events(tx, None, page, subject=loaded.record.id)
     return list_answer((event_view(record) for record in found), page, has_more=has_more)
 
 
-@routes.get("/v1/invoices/<invoice_id>/deliveries", DeliveriesQuery, scope="webhooks:read")
+@routes.get(
+    "/v1/invoices/<invoice_id>/deliveries", DeliveriesQuery, scope="webhooks:read", shows=ListView[DeliveryView]
+)
 def deliveries(call: Call[DeliveriesQuery], tx: Tx) -> Answer:
+    """List what the shop was told of an invoice."""
     loaded = loading.load(tx, call.path["invoice_id"], call.store_id)
     page = call.form.page
     found, has_more = outbox.listed_deliveries(tx, None, page, subject=loaded.record.id)

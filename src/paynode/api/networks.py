@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from paynode.api.body import Nothing
 from paynode.api.caip import chain_id
-from paynode.api.lists import list_answer
+from paynode.api.lists import ListView, list_answer
 from paynode.api.routes import Call, Routes, answer
 from paynode.chains.base import ProviderHealth, ProviderState
 from paynode.config import Family, Network
@@ -65,13 +65,15 @@ class NetworkView(View, frozen=True, tag_field="object", tag="network"):
     accounts: list[AccountView]
 
 
-@routes.get("/v1/networks", scope="node:read")
+@routes.get("/v1/networks", scope="node:read", shows=ListView[NetworkView])
 def list_all(call: Call[Nothing], tx: Tx) -> Answer:
+    """List the networks, whether each is followed, and how far."""
     return list_answer(network_view(call, tx, network) for network in call.node.catalogue.config.networks.values())
 
 
-@routes.get("/v1/networks/<network>", scope="node:read")
+@routes.get("/v1/networks/<network>", scope="node:read", shows=NetworkView)
 def show(call: Call[Nothing], tx: Tx) -> Answer:
+    """Show a network."""
     network = call.node.catalogue.config.networks.get(call.path["network"])
     if network is None:
         raise NotFound("network")

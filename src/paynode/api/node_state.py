@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from paynode.api.body import Nothing
-from paynode.api.lists import list_answer
+from paynode.api.lists import ListView, list_answer
 from paynode.api.networks import NetworkView, network_view
 from paynode.api.routes import Call, Routes, answer
 from paynode.config import Mode
@@ -46,15 +46,16 @@ class NodeView(View, frozen=True, tag_field="object", tag="node"):
     now: Moment
 
 
-@routes.get("/v1/status")
+@routes.get("/v1/status", shows=StatusView)
 def status(call: Call[Nothing], tx: Tx) -> Answer:
     """For monitors, without a key: that the node answers, and whether it sees the money that comes in."""
     is_watching = _is_watching(call, tx)
     return answer(StatusView(alive=True, watching=is_watching, mode=call.node.catalogue.mode))
 
 
-@routes.get("/v1/node", scope="node:read")
+@routes.get("/v1/node", scope="node:read", shows=NodeView)
 def show(call: Call[Nothing], tx: Tx) -> Answer:
+    """Show how the node is: version, services, pauses, networks."""
     node = call.node
     pauses = outgoing.pauses(tx)
     return answer(
@@ -71,7 +72,7 @@ def show(call: Call[Nothing], tx: Tx) -> Answer:
     )
 
 
-@routes.post("/v1/outflows/resume", Nothing, scope="outflows:write")
+@routes.post("/v1/outflows/resume", Nothing, scope="outflows:write", shows=ListView[OutflowPauseView])
 def resume(call: Call[Nothing], tx: Tx) -> Answer:
     """Acknowledge every pause; answers with what was acknowledged."""
     return list_answer(outflows.pause_view(pause) for pause in outflows.resume(tx, call.node.catalogue, call.now))

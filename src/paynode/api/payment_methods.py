@@ -2,7 +2,7 @@
 
 from paynode.api.body import Nothing
 from paynode.api.caip import asset_id, chain_id
-from paynode.api.lists import list_answer
+from paynode.api.lists import ListView, list_answer
 from paynode.api.routes import Call, Routes
 from paynode.config import Network
 from paynode.domain.money import Asset
@@ -31,9 +31,12 @@ class PaymentMethodView(View, frozen=True, tag_field="object", tag="payment_meth
     reason: str | None
 
 
-@routes.get("/v1/payment_methods", scope="store:read")
+@routes.get("/v1/payment_methods", scope="store:read", shows=ListView[PaymentMethodView])
 def list_all(call: Call[Nothing], tx: Tx) -> Answer:
-    """Those of disabled networks too: invoices may name them no more, yet old ones do."""
+    """List what invoices may offer.
+
+    Those of disabled networks too: invoices may name them no more, yet old ones do.
+    """
     found, refused = [], refused_methods.reasons(tx)
     for network in call.node.catalogue.config.networks.values():
         is_ready = network.is_enabled and chain.cursor(tx, network.name) is not None

@@ -8,7 +8,8 @@ from typing import Annotated, Any, ClassVar
 from msgspec import Meta
 
 from paynode.api.body import Form, Nothing
-from paynode.api.lists import list_answer
+from paynode.api.conflicts import NOT_CHECKED
+from paynode.api.lists import ListView, list_answer
 from paynode.api.query import PageQuery
 from paynode.api.routes import Call, Routes, answer
 from paynode.domain.rescue import Asker
@@ -32,33 +33,53 @@ class ClaimListQuery(PageQuery, frozen=True):
     prefix: ClassVar[str] = "clm"
 
 
-@routes.post("/v1/invoices/<invoice_id>/check", Nothing, scope="invoices:write")
+@routes.post(
+    "/v1/invoices/<invoice_id>/check",
+    Nothing,
+    scope="invoices:write",
+    shows=CheckView,
+    status=ACCEPTED,
+    refuses=NOT_CHECKED,
+)
 def check(call: Call[Nothing], tx: Tx) -> Answer:
+    """Look at the addresses of an invoice again, now."""
     return answer(_checked(call, tx, Asker.MERCHANT), ACCEPTED)
 
 
-@routes.post("/v1/invoices/<invoice_id>/claim", ClaimForm, scope="invoices:write")
+@routes.post(
+    "/v1/invoices/<invoice_id>/claim",
+    ClaimForm,
+    scope="invoices:write",
+    shows=ClaimView,
+    status=ACCEPTED,
+    refuses=NOT_CHECKED,
+)
 def claim(call: Call[ClaimForm], tx: Tx) -> Answer:
+    """Look into a transaction that is said to pay an invoice."""
     return answer(_claimed(call, tx, Asker.MERCHANT), ACCEPTED)
 
 
-@routes.get("/v1/invoices/<invoice_id>/claims", ClaimListQuery, scope="invoices:read")
+@routes.get("/v1/invoices/<invoice_id>/claims", ClaimListQuery, scope="invoices:read", shows=ListView[ClaimView])
 def claims(call: Call[ClaimListQuery], tx: Tx) -> Answer:
+    """List what came of the claims."""
     return _claims(call, tx)
 
 
-@routes.post("/checkout/<invoice_id>/check", Nothing)
+@routes.post("/checkout/<invoice_id>/check", Nothing, shows=CheckView, status=ACCEPTED, refuses=NOT_CHECKED)
 def check_as_payer(call: Call[Nothing], tx: Tx) -> Answer:
+    """Look at the addresses of an invoice again, as its payer."""
     return answer(_checked(call, tx, Asker.PAYER), ACCEPTED)
 
 
-@routes.post("/checkout/<invoice_id>/claim", ClaimForm)
+@routes.post("/checkout/<invoice_id>/claim", ClaimForm, shows=ClaimView, status=ACCEPTED, refuses=NOT_CHECKED)
 def claim_as_payer(call: Call[ClaimForm], tx: Tx) -> Answer:
+    """Say "I have paid", and by which transaction."""
     return answer(_claimed(call, tx, Asker.PAYER), ACCEPTED)
 
 
-@routes.get("/checkout/<invoice_id>/claims", ClaimListQuery)
+@routes.get("/checkout/<invoice_id>/claims", ClaimListQuery, shows=ListView[ClaimView])
 def claims_as_payer(call: Call[ClaimListQuery], tx: Tx) -> Answer:
+    """List what came of the claims, as the payer."""
     return _claims(call, tx)
 
 

@@ -3,7 +3,8 @@
 A handler decides nothing about access and opens no transaction: the gate has done both when it runs.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+import inspect
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar, overload
@@ -12,6 +13,7 @@ import msgspec
 
 from paynode.api.body import Form, Nothing
 from paynode.api.node import ApiNode
+from paynode.api.problem_types import problem_types
 from paynode.api.query import QueryForm, parameters
 from paynode.domain.errors import Invalid
 from paynode.domain.scopes import NODE_SCOPES, STORE_SCOPES
@@ -66,10 +68,15 @@ Action = Callable[[Call[F]], Awaitable[Answer]]  # of the simulation, which live
 
 @dataclass(frozen=True, slots=True)
 class Route:
+    """One row of the table: what the gate needs to serve it, and what the contract tells of it."""
+
     method: str
     path: str
     scope: str | None  # None: public
     form: type[Form]  # of its body; of a GET, of its query
+    shows: Any  # the type of its answer; None: an answer without a body
+    status: int
+    refuses: tuple[str, ...]  # the problems that only its own operation knows, beside those of every route
     handler: Handler[Any] | None
     action: Action[Any] | None = None
 
@@ -77,6 +84,10 @@ class Route:
         is_public = self.name in PUBLIC
         if is_public == (self.scope is not None) or self.scope not in {None, *STORE_SCOPES, *NODE_SCOPES}:
             raise AssertionError(f"{self.name} is to be on the public list, or to name one scope that exists")
+        if not problem_types().keys() >= set(self.refuses):
+            raise AssertionError(f"{self.name} is to refuse with codes that docs/errors.md explains")
+        if not self.description:
+            raise AssertionError(f"{self.name} is to say what it does, in its handler's docstring")
         parameters(self.query)  # a form that cannot be read is found now
 
     @property
@@ -84,47 +95,96 @@ class Route:
         return f"{self.method} {self.path}"
 
     @property
+    def has_body(self) -> bool:
+        return self.method in {"POST", "PATCH"}
+
+    @property
     def query(self) -> type[Form]:
         """What its query may say; that of a route that writes says nothing."""
         return self.form if self.method == "GET" else Nothing
 
+    @property
+    def description(self) -> str:
+        """What it does; the first line is its summary."""
+        return inspect.getdoc(self.handler or self.action) or ""
+
 
 class Routes:
-    """The routes of one resource, in the order they were declared."""
+    """The routes of one resource, in the order they were declared.
+
+    Each says what it `shows`: the type that its answer has, on which its `status` is the usual one; and what it
+    `refuses`: the codes of problems beside those that every route may have.
+    """
 
     def __init__(self) -> None:
         self.all: list[Route] = []
 
     @overload
-    def get(self, path: str, *, scope: str | None = None) -> Callable[[Handler[Nothing]], Handler[Nothing]]: ...
+    def get(
+        self, path: str, *, scope: str | None = None, shows: Any, refuses: Sequence[str] = ()
+    ) -> Callable[[Handler[Nothing]], Handler[Nothing]]: ...
     @overload
-    def get(self, path: str, query: type[Q], *, scope: str | None = None) -> Callable[[Handler[Q]], Handler[Q]]: ...
-    def get(self, path: str, query: type[Any] = Nothing, *, scope: str | None = None) -> Any:
+    def get(
+        self, path: str, query: type[Q], *, scope: str | None = None, shows: Any, refuses: Sequence[str] = ()
+    ) -> Callable[[Handler[Q]], Handler[Q]]: ...
+    def get(
+        self,
+        path: str,
+        query: type[Any] = Nothing,
+        *,
+        scope: str | None = None,
+        shows: Any,
+        refuses: Sequence[str] = (),
+    ) -> Any:
         """Declare a route that reads, and the form of its query, if it takes any parameter."""
-        return self._declare("GET", path, scope, query)
+        return self._declare("GET", path, scope, query, shows, 200, refuses)
 
-    def post(self, path: str, form: type[F], *, scope: str | None = None) -> Callable[[Handler[F]], Handler[F]]:
+    def post(
+        self,
+        path: str,
+        form: type[F],
+        *,
+        scope: str | None = None,
+        shows: Any,
+        status: int = 200,
+        refuses: Sequence[str] = (),
+    ) -> Callable[[Handler[F]], Handler[F]]:
         """Declare a route that writes, once per Idempotency-Key."""
-        return self._declare("POST", path, scope, form)
+        return self._declare("POST", path, scope, form, shows, status, refuses)
 
-    def patch(self, path: str, form: type[F], *, scope: str) -> Callable[[Handler[F]], Handler[F]]:
-        return self._declare("PATCH", path, scope, form)
+    def patch(
+        self, path: str, form: type[F], *, scope: str, shows: Any, refuses: Sequence[str] = ()
+    ) -> Callable[[Handler[F]], Handler[F]]:
+        return self._declare("PATCH", path, scope, form, shows, 200, refuses)
 
-    def delete(self, path: str, *, scope: str) -> Callable[[Handler[Nothing]], Handler[Nothing]]:
-        return self._declare("DELETE", path, scope, Nothing)
+    def delete(
+        self, path: str, *, scope: str, shows: Any = None, status: int = 204, refuses: Sequence[str] = ()
+    ) -> Callable[[Handler[Nothing]], Handler[Nothing]]:
+        return self._declare("DELETE", path, scope, Nothing, shows, status, refuses)
 
-    def act(self, path: str, form: type[F], *, scope: str) -> Callable[[Action[F]], Action[F]]:
+    def act(
+        self, path: str, form: type[F], *, scope: str, shows: Any, status: int = 200, refuses: Sequence[str] = ()
+    ) -> Callable[[Action[F]], Action[F]]:
         """Declare a POST that drives the simulation."""
 
         def declare(action: Action[F]) -> Action[F]:
-            self.all.append(Route("POST", path, scope, form, None, action))
+            self.all.append(Route("POST", path, scope, form, shows, status, tuple(refuses), None, action))
             return action
 
         return declare
 
-    def _declare(self, method: str, path: str, scope: str | None, form: type[F]) -> Callable[[Handler[F]], Handler[F]]:
+    def _declare(
+        self,
+        method: str,
+        path: str,
+        scope: str | None,
+        form: type[F],
+        shows: Any,
+        status: int,
+        refuses: Sequence[str],
+    ) -> Callable[[Handler[F]], Handler[F]]:
         def declare(handler: Handler[F]) -> Handler[F]:
-            self.all.append(Route(method, path, scope, form, handler))
+            self.all.append(Route(method, path, scope, form, shows, status, tuple(refuses), handler))
             return handler
 
         return declare

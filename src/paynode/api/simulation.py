@@ -6,6 +6,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from paynode.api.body import Form, Number
+from paynode.api.conflicts import NOT_PROVISIONED
 from paynode.api.node import Simulation
 from paynode.api.routes import Call, Routes, answer
 from paynode.domain.errors import Invalid
@@ -59,8 +60,16 @@ class OutageForm(Form, frozen=True):
     on: bool
 
 
-@routes.act("/v1/test/invoices/<invoice_id>/pay", PayForm, scope="invoices:write")
+@routes.act(
+    "/v1/test/invoices/<invoice_id>/pay",
+    PayForm,
+    scope="invoices:write",
+    shows=PaymentView,
+    status=201,
+    refuses=NOT_PROVISIONED,
+)
 async def pay(call: Call[PayForm]) -> Answer:
+    """Pay an invoice as a customer would."""
     node, form, database = call.node, call.form, call.node.database
     loaded = database.read(loading.load, call.path["invoice_id"], call.store_id)
     method = loaded.methods[0].method if form.method is None else form.method
@@ -77,14 +86,16 @@ async def pay(call: Call[PayForm]) -> Answer:
     return answer(PaymentView(method=method, amount=amount, tx_hash=tx_hash), 201)
 
 
-@routes.act("/v1/test/mine", MineForm, scope="invoices:write")
+@routes.act("/v1/test/mine", MineForm, scope="invoices:write", shows=MinedView)
 async def mine(call: Call[MineForm]) -> Answer:
+    """Append blocks to every chain."""
     await _simulation(call).mine(call.form.blocks)
     return answer(MinedView(blocks=call.form.blocks))
 
 
-@routes.act("/v1/test/reorg", ReorgForm, scope="invoices:write")
+@routes.act("/v1/test/reorg", ReorgForm, scope="invoices:write", shows=ReorgView)
 async def reorg(call: Call[ReorgForm]) -> Answer:
+    """Take the newest blocks of every chain back."""
     try:
         await _simulation(call).reorg(call.form.depth)
     except ValueError as problem:
@@ -92,8 +103,9 @@ async def reorg(call: Call[ReorgForm]) -> Answer:
     return answer(ReorgView(depth=call.form.depth))
 
 
-@routes.act("/v1/test/outage", OutageForm, scope="invoices:write")
+@routes.act("/v1/test/outage", OutageForm, scope="invoices:write", shows=OutageView)
 async def outage(call: Call[OutageForm]) -> Answer:
+    """Cut every chain off, or bring it back."""
     await _simulation(call).outage(call.form.on)
     return answer(OutageView(on=call.form.on))
 

@@ -1,7 +1,7 @@
 """Stores: made in the config, seen here."""
 
 from paynode.api.body import Nothing
-from paynode.api.lists import list_answer
+from paynode.api.lists import ListView, list_answer
 from paynode.api.routes import Call, Routes, answer
 from paynode.domain.errors import NotFound
 from paynode.operations.once import Answer
@@ -24,13 +24,15 @@ class StoreView(View, frozen=True, tag_field="object", tag="store"):
     created_at: Moment
 
 
-@routes.get("/v1/stores", scope="store:read")
+@routes.get("/v1/stores", scope="store:read", shows=ListView[StoreView])
 def list_all(call: Call[Nothing], tx: Tx) -> Answer:
+    """List the stores of the config."""
     return list_answer(_view(call, record) for record in rows.all_stores(tx) if call.store_id in {None, record.id})
 
 
-@routes.get("/v1/stores/<store_id>", scope="store:read")
+@routes.get("/v1/stores/<store_id>", scope="store:read", shows=StoreView)
 def show(call: Call[Nothing], tx: Tx) -> Answer:
+    """Show a store."""
     record = rows.by_id(tx, call.path["store_id"])
     if record is None or call.store_id not in {None, record.id}:
         raise NotFound("store")

@@ -5,11 +5,12 @@ from typing import Annotated
 from msgspec import Meta
 
 from paynode.api.body import Form, Nothing
-from paynode.api.lists import list_answer
+from paynode.api.lists import ListView, list_answer
 from paynode.api.routes import NO_CONTENT, Call, Routes, answer
 from paynode.operations import endpoints
 from paynode.operations.once import Answer
 from paynode.operations.views import webhooks as views
+from paynode.operations.views.webhooks import EndpointView, EventView
 from paynode.store import outbox
 from paynode.store.database import Tx
 from paynode.store.outbox import EndpointRecord
@@ -39,9 +40,16 @@ class EndpointChange(Form, frozen=True):
     state: Annotated[str, Meta(max_length=20)] | None = None
 
 
-@routes.post("/v1/webhook_endpoints", EndpointForm, scope="webhooks:write")
+@routes.post(
+    "/v1/webhook_endpoints",
+    EndpointForm,
+    scope="webhooks:write",
+    shows=EndpointView,
+    status=201,
+    refuses=("too_many_endpoints",),
+)
 def create(call: Call[EndpointForm], tx: Tx) -> Answer:
-    """The answer shows the secret; a replay of it does not."""
+    """Make an endpoint. The answer shows its secret; a replay of it does not."""
     node, form = call.node, call.form
     record = endpoints.create_endpoint(
         tx,
@@ -55,20 +63,22 @@ def create(call: Call[EndpointForm], tx: Tx) -> Answer:
     return _with_secret(record, 201)
 
 
-@routes.get("/v1/webhook_endpoints", scope="webhooks:read")
+@routes.get("/v1/webhook_endpoints", scope="webhooks:read", shows=ListView[EndpointView])
 def list_all(call: Call[Nothing], tx: Tx) -> Answer:
-    """Whole: a store has few."""
+    """List the endpoints, all at once: a store has few."""
     found = outbox.all_endpoints(tx) if call.store_id is None else outbox.endpoints_of(tx, call.store_id)
     return list_answer(views.endpoint(record) for record in found)
 
 
-@routes.get("/v1/webhook_endpoints/<endpoint_id>", scope="webhooks:read")
+@routes.get("/v1/webhook_endpoints/<endpoint_id>", scope="webhooks:read", shows=EndpointView)
 def show(call: Call[Nothing], tx: Tx) -> Answer:
+    """Show an endpoint."""
     return answer(views.endpoint(endpoints.load(tx, call.path["endpoint_id"], call.store_id)))
 
 
-@routes.patch("/v1/webhook_endpoints/<endpoint_id>", EndpointChange, scope="webhooks:write")
+@routes.patch("/v1/webhook_endpoints/<endpoint_id>", EndpointChange, scope="webhooks:write", shows=EndpointView)
 def change(call: Call[EndpointChange], tx: Tx) -> Answer:
+    """Change an endpoint: its URL, its events, whether it is enabled."""
     node, form = call.node, call.form
     record = endpoints.update_endpoint(
         tx,
@@ -84,22 +94,32 @@ def change(call: Call[EndpointChange], tx: Tx) -> Answer:
     return answer(views.endpoint(record))
 
 
-@routes.delete("/v1/webhook_endpoints/<endpoint_id>", scope="webhooks:write")
+@routes.delete("/v1/webhook_endpoints/<endpoint_id>", scope="webhooks:write", shows=None, status=204)
 def delete(call: Call[Nothing], tx: Tx) -> Answer:
+    """Remove an endpoint; what is due to it is abandoned."""
     endpoints.delete_endpoint(tx, call.path["endpoint_id"], call.store_id, call.now)
     return NO_CONTENT
 
 
-@routes.post("/v1/webhook_endpoints/<endpoint_id>/rotate_secret", RotationForm, scope="webhooks:write")
+@routes.post(
+    "/v1/webhook_endpoints/<endpoint_id>/rotate_secret", RotationForm, scope="webhooks:write", shows=EndpointView
+)
 def rotate_secret(call: Call[RotationForm], tx: Tx) -> Answer:
-    """The answer shows the new secret; a replay of it does not."""
+    """Give an endpoint a new secret. The answer shows it; a replay of it does not."""
     record = endpoints.rotate_secret(tx, call.path["endpoint_id"], call.store_id, secret=call.form.secret, now=call.now)
     return _with_secret(record, 200)
 
 
-@routes.post("/v1/webhook_endpoints/<endpoint_id>/ping", Nothing, scope="webhooks:write")
+@routes.post(
+    "/v1/webhook_endpoints/<endpoint_id>/ping",
+    Nothing,
+    scope="webhooks:write",
+    shows=EventView,
+    status=201,
+    refuses=("endpoint_disabled",),
+)
 def ping(call: Call[Nothing], tx: Tx) -> Answer:
-    """Answers with the ping's event; its delivery is seen under /v1/deliveries."""
+    """Send a `ping`. Answers with its event; the delivery is seen under /v1/deliveries."""
     event_id = endpoints.ping(tx, call.node.catalogue, call.path["endpoint_id"], call.store_id, call.now)
     record = outbox.event(tx, event_id)
     assert record is not None, "it was just written"
