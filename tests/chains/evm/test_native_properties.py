@@ -257,6 +257,23 @@ def test_what_was_placed_wrongly_above_an_unplaced_row_is_found_again() -> None:
     assert block.hash in {row.block.hash for row in village.rows(A)}
 
 
+def test_no_provider_proves_what_was_inferred_from_its_own_word() -> None:
+    """Method: the row is found while the stale one is asked first, and due when it is asked second."""
+    village = Village()
+    village.watch(A)
+    village.views[0].lies = {"stale state"}
+    block = village.mine(village.paid(A, 1, is_inside=True), then=2)
+    (row,) = village.tick().rows
+    assert row.block.hash != block.hash
+    village.views.reverse()
+    village.settle()
+    assert not village.keeper.confirmed(A, NATIVE)
+    village.views[1].lies = set()
+    village.settle()
+    (row,) = village.keeper.confirmed(A, NATIVE)
+    assert row.block.hash == block.hash
+
+
 def test_what_is_inferred_anew_without_old_state_may_have_come_before_the_newest_checkpoint() -> None:
     """Method: a stale answer places it too late, its row is refused at depth, and by then the state is pruned."""
     village = Village()

@@ -99,10 +99,11 @@ async def _check_balances(
 ) -> None:
     """Whether the balance at the block of each row is what the books say; of all together.
 
-    For an internal row it is read before and in its very block, so that what is compared is the step. What the source
-    has thrown away, the first provider may still have, and by now it may have learned better; where neither has that
-    state, the balance at the head is all that can be compared: it is exact, since the pair is settled. If it is another
-    there, nobody can tell now: that may be another head, or one behind.
+    For an internal row it is read before and in its very block, so that what is compared is the step. Both providers
+    are asked, and one that says no is enough: the row may be the word of either, since it may have been the first one
+    when the row was found. Where neither has that state any more, the balance at the head is all that can be compared:
+    it is exact, since the pair is settled. If it is another there, nobody can tell now: that may be another head, or
+    one behind.
     """
     rows_by_span: dict[Span, list[Row]] = {}
     for row in rows:
@@ -111,7 +112,8 @@ async def _check_balances(
         rows_by_span.setdefault((row.pair, low, height), []).append(row)
     is_there_by_span: dict[Span, bool] = {}
     for view in [source] if source is sight.reads else [source, sight.reads]:
-        is_there_by_span |= await _are_there(sight, view, rows_by_span.keys() - is_there_by_span.keys(), booked)
+        for span, is_there in (await _are_there(sight, view, rows_by_span.keys(), booked)).items():
+            is_there_by_span[span] = is_there and is_there_by_span.get(span, True)
     gone = sorted({pair for pair, *_ in rows_by_span.keys() - is_there_by_span.keys()})
     at_head = await _balances(sight, source, [(pair, sight.head.number) for pair in gone])
     is_same = {pair: units == sight.balances[pair] for (pair, _), units in at_head.items() if units is not None}
