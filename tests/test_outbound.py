@@ -26,6 +26,8 @@ from paynode import outbound as module
 from paynode.outbound import BODY_BYTES_MAX, EXCERPT_BYTES_MAX, Answer, Failed, Outbound, Refused, Target
 
 SHORT_SECONDS = 0.2
+PATIENCE_SECONDS = 60  # only a failing test waits so long
+LONG_SECONDS = 10 * PATIENCE_SECONDS  # a deadline that none of them can wait for
 FLOOD_CHUNK, FLOOD_CHUNKS_COUNT = b"x" * 65536, 320  # 20 MiB
 UNREAD_BYTES = 16 * 1024 * 1024  # more than the sockets of both sides hold
 
@@ -260,7 +262,7 @@ async def test_a_receiver_that_does_not_come_to_an_answer_is_left_at_the_deadlin
     receiver: Receiver, path: str
 ) -> None:
     async with Outbound(receiver.allow) as outbound:
-        with trio.fail_after(5), pytest.raises(Failed, match="deadline"):
+        with trio.fail_after(PATIENCE_SECONDS), pytest.raises(Failed, match="deadline"):
             await post(outbound, receiver.url(path), SHORT_SECONDS)
 
 
@@ -281,8 +283,8 @@ async def test_a_body_cut_short_does_not_change_the_status(receiver: Receiver) -
 async def test_a_body_that_drips_is_not_waited_for(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "BODY_SECONDS", SHORT_SECONDS)
     async with Outbound(receiver.allow) as outbound:
-        with trio.fail_after(5):
-            answer = await post(outbound, receiver.url("/drip-body"))
+        with trio.fail_after(PATIENCE_SECONDS):
+            answer = await post(outbound, receiver.url("/drip-body"), LONG_SECONDS)
     assert answer.status == 200
     assert set(answer.excerpt) <= {ord("x")}
 
@@ -299,9 +301,9 @@ async def test_fifty_hanging_receivers_do_not_hold_up_a_good_one(
 ) -> None:
     async with Outbound(receiver.allow + sentinel.allow) as outbound, trio.open_nursery() as posts:
         for _ in range(50):
-            posts.start_soon(post, outbound, sentinel.url("/hang"))
+            posts.start_soon(post, outbound, sentinel.url("/hang"), LONG_SECONDS)
         await trio.testing.wait_all_tasks_blocked()
-        with trio.fail_after(5):
+        with trio.fail_after(PATIENCE_SECONDS):
             assert (await post(outbound, receiver.url("/status/200"))).status == 200
         posts.cancel_scope.cancel()
 
@@ -512,7 +514,7 @@ async def test_a_name_that_does_not_resolve_is_a_failure() -> None:
 async def test_a_look_up_that_hangs_is_left_at_the_deadline() -> None:
     use_names().hangs = True
     async with Outbound() as outbound:
-        with trio.fail_after(5), pytest.raises(Failed, match="deadline"):
+        with trio.fail_after(PATIENCE_SECONDS), pytest.raises(Failed, match="deadline"):
             await post(outbound, "https://shop.example/", SHORT_SECONDS)
 
 

@@ -257,7 +257,7 @@ async def test_what_is_no_answer_to_the_question_is_garbled(body: bytes) -> None
 @pytest.mark.parametrize("wrong", [
     Reply(json.dumps({"id": 2, "result": "0x1"}).encode(), sent=5),
     Reply(b"1f8b is not how this begins", headers={"content-encoding": "gzip"}),
-    Reply(gzip.compress(b'{"id":2,"result":"0x1"}')[:-9], headers={"content-encoding": "gzip"}),
+    Reply(gzip.compress(b'{"id":2,"result":"0x1"}', mtime=0)[:-9], headers={"content-encoding": "gzip"}),
     Reply(b"x", headers={"content-encoding": "br"}),
     Reply(status=301, headers={"location": "http://127.0.0.1:1/"}),
     Reply(b"<html>", status=403),
@@ -305,7 +305,7 @@ async def test_silence_and_dripping_end_at_the_deadline(drip_seconds: float | No
         return reply(result(body, "0" * 1000), drip_seconds=drip_seconds)
 
     async with talking_to(slow, deadline_seconds=0.3) as (provider, _):
-        with trio.fail_after(5), pytest.raises(TimedOut):
+        with trio.fail_after(60), pytest.raises(TimedOut):
             await provider.call("eth_something", [], str)
         assert provider.is_resting
 

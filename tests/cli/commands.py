@@ -58,4 +58,4 @@ def process_environ(environ: Mapping[str, str]) -> dict[str, str]:
 def run_with_fake_daemon(folder: Path, statements: str, **environ: str) -> subprocess.CompletedProcess[str]:
     """`paynode run` in a process of its own, with `statements` in place of the daemon."""
     command = [sys.executable, "-c", FAKE_DAEMON, statements, "run", "-c", str(folder / "paynode.toml")]
-    return subprocess.run(command, env=process_environ(environ), capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, env=process_environ(environ), capture_output=True, text=True, timeout=180)

@@ -15,7 +15,7 @@ import httpx
 import pytest
 from tests.cli.commands import process_environ
 
-SECONDS_MAX = 60
+SECONDS_MAX = 180  # takes a few on a quiet machine
 POLL_SECONDS = 0.05
 
 Json = dict[str, Any]
@@ -66,7 +66,7 @@ def playing(tmp: Path) -> Iterator[Player]:
             assert key is not None, said
             assert url is not None, said
             headers = {"Authorization": f"Bearer {key[0]}"}
-            with httpx.Client(base_url=url[0], headers=headers, trust_env=False) as client:
+            with httpx.Client(base_url=url[0], headers=headers, trust_env=False, timeout=SECONDS_MAX) as client:
                 yield Player(process, client)
         finally:
             process.kill()

@@ -228,7 +228,7 @@ def test_on_a_terminal_it_asks_for_what_no_flag_says(tmp_path: Path) -> None:
     answers = f"test\nsepolia\n{NOBODYS_PORT}\n{FOREIGN_TREASURY}\ny\n"
     os.write(terminal, answers.encode())
     command = [sys.executable, "-m", "paynode", "init", "-c", str(tmp_path / "paynode.toml")]
-    done = subprocess.run(command, stdin=inner, capture_output=True, env=process_environ({}), text=True, timeout=60)
+    done = subprocess.run(command, stdin=inner, capture_output=True, env=process_environ({}), text=True, timeout=180)
     os.close(inner)
     os.close(terminal)
     assert done.returncode == 0, done.stderr

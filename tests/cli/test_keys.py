@@ -133,7 +133,7 @@ def test_a_terminal_that_cannot_show_a_name_gets_it_escaped(folder: Path) -> Non
     worked(keys(folder, "create", "--name", "\u043a\u0430\u0441\u0441\u0430"))
     command = [sys.executable, "-m", "paynode", "keys", "list", "-c", str(folder / "paynode.toml")]
     environ = process_environ({"PYTHONIOENCODING": "latin-1"})
-    listing = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60, check=True).stdout
+    listing = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=180, check=True).stdout
     assert "\\u043a\\u0430" in listing
 
 

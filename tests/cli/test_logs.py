@@ -97,5 +97,5 @@ def output(folder: Path, *arguments: str) -> str:
     """All that a command of its own process prints."""
     command = [sys.executable, "-m", "paynode", *arguments, "-c", str(folder / "paynode.toml")]
     environ = process_environ({"PAYNODE_LOG": "debug", "PAYNODE_CREDENTIAL_RPC_KEY": CANARY_KEY})
-    done = subprocess.run(command, env=environ, cwd=folder, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, env=environ, cwd=folder, capture_output=True, text=True, timeout=180)
     return done.stdout + done.stderr

@@ -14,7 +14,7 @@ from tests.lab.client import Lab
 
 @asynccontextmanager
 async def proxied() -> AsyncIterator[tuple[Lab, ChaosProxy, httpx.AsyncClient]]:
-    async with anvil() as lab, chaos(lab, seed=1) as proxy, httpx.AsyncClient(trust_env=False) as client:
+    async with anvil() as lab, chaos(lab, seed=1) as proxy, httpx.AsyncClient(trust_env=False, timeout=60) as client:
         await lab.mine(10)
         yield lab, proxy, client
 
@@ -133,7 +133,7 @@ async def test_one_seed_is_one_run_and_a_split_backend_answers_its_share() -> No
         await lab.mine(10)
 
         async def heights(seed: int) -> list[str]:
-            async with chaos(lab, seed=seed) as proxy, httpx.AsyncClient(trust_env=False) as client:
+            async with chaos(lab, seed=seed) as proxy, httpx.AsyncClient(trust_env=False, timeout=60) as client:
                 late = behind(lab, lambda head: head - 5)
                 proxy.rules = [Rule(Fault.SPLIT_BACKEND, 0.3, backend=late)]
                 answers = [await client.post(proxy.url, json=question("eth_blockNumber")) for _ in range(40)]

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 import trio
-from tests.faults.test_spine import BLOCK_SECONDS, address
+from tests.faults.test_spine import address, blocks
 from tests.lab.anvil import anvil
 from tests.lab.books import assert_audited, assert_books_match_chain
 from tests.lab.client import Deployed, Lab
@@ -141,19 +141,12 @@ class Journey:
 async def shop_on_chain(folder: Path) -> AsyncIterator[tuple[Node, Lab, Deployed, trio.Lock]]:
     """A node on a chain that goes on by itself, its token, and the lock under which the chain stands still."""
     still = trio.Lock()
-
-    async def blocks(lab: Lab) -> None:
-        while True:
-            await trio.sleep(BLOCK_SECONDS)
-            async with still:
-                await lab.mine()
-
     async with anvil() as lab, trio.open_nursery() as nursery:
         receiver = Receiver()
         await receiver.listen(nursery)
         usdt = await lab.deploy("TetherLike")
         await lab.mine(5)
-        nursery.start_soon(blocks, lab)
+        nursery.start_soon(blocks, lab, still)
         async with node(folder, lab, receiver, {"usdt": (usdt, 6)}) as shop:
             yield shop, lab, usdt, still
             assert_audited(shop)

@@ -10,7 +10,7 @@ from tests.faults.test_spine import address, blocks, until_told
 from tests.lab.anvil import anvil
 from tests.lab.books import assert_audited, assert_books_match_chain, units_on_chain
 from tests.lab.client import Deployed, Lab
-from tests.lab.node import HOT, MNEMONIC, TREASURY, Node, gas_address, node
+from tests.lab.node import HOT, MNEMONIC, TEN_MINUTES_AHEAD, TREASURY, Node, gas_address, node
 from tests.lab.receiver import Receiver
 
 from paynode.cli.exit_codes import ExitCode
@@ -20,7 +20,7 @@ from paynode.seed import Seed
 
 USDT, COIN = 10**6, 10**18
 NEW_TREASURY = "0x2B5AD5c4795c026514f8317c7a215E218DcCD6cF"  # of the private key 2
-DELAY_SECONDS = 8  # from a start; well past the time that a start takes
+DELAY = "5m"
 INSTALMENT_SECONDS = 1.0
 DELEGATED_TO = "0xef0100"  # https://eips.ethereum.org/EIPS/eip-7702
 
@@ -102,7 +102,7 @@ def assert_holds_no_key(folder: Path, seed: Seed) -> None:
 
 
 async def test_a_new_treasury_is_announced_and_gets_nothing_before_its_delay(tmp_path: Path) -> None:
-    custody = f'{HOT}\ntreasury_change_delay = "{DELAY_SECONDS}s"'
+    custody = f'{HOT}\ntreasury_change_delay = "{DELAY}"'
     async with going_chain() as (lab, usdt, receiver):
         async with node(tmp_path, lab, receiver, {"usdt": (usdt, 6)}, custody=custody) as shop:
             before, after = await shop.invoice("20", "eth_usdt"), await shop.invoice("30", "eth_usdt")
@@ -125,6 +125,9 @@ async def test_a_new_treasury_is_announced_and_gets_nothing_before_its_delay(tmp
             change = told["data"]["object"]
             assert (change["address"], change["previous_address"]) == (NEW_TREASURY, TREASURY)
             await until_waits(shop, after, "treasury_announced")
+            shop.stop()
+            shop.program = ("-c", TEN_MINUTES_AHEAD)
+            await shop.start()
             async with busy(shop, lab, usdt):
                 await shop.until_invoice(after, status="paid", sweep_state="swept")
             await until_quiet(shop)

@@ -50,9 +50,7 @@ async def going_chain() -> AsyncIterator[tuple[Lab, Deployed, Receiver]]:
 
 
 async def test_a_node_stops_in_seconds_whatever_its_clients_do_and_goes_on_where_it_was(tmp_path: Path) -> None:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
-        systemd.bind(str(tmp_path / "notify"))
-        systemd.setblocking(False)
+    async with systemd(tmp_path / "notify") as heard:
         env = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "1000000"}
         async with going_chain() as (lab, usdt, receiver):
             async with node(tmp_path, lab, receiver, {"usdt": (usdt, 6)}, env=env) as shop:
@@ -67,10 +65,13 @@ async def test_a_node_stops_in_seconds_whatever_its_clients_do_and_goes_on_where
                     started_at = trio.current_time()
                     assert shop.stop() == ExitCode.OK
                     assert trio.current_time() - started_at < STOP_SECONDS_MAX
-                heard = messages(systemd)
+
+                async def has_heard_the_last() -> bool:
+                    return heard[-1].startswith("STOPPING=1")
+
+                await shop.until(has_heard_the_last, "systemd has heard that the node stops")
                 assert heard[0].startswith("READY=1\n")
                 assert sum(message.startswith("WATCHDOG=1") for message in heard) >= 2
-                assert heard[-1].startswith("STOPPING=1"), heard
 
                 receiver.manners.clear()
                 await shop.start()
@@ -115,14 +116,21 @@ def waiting_bytes(client: socket.socket) -> int:
     return count[0]
 
 
-def messages(systemd: socket.socket) -> list[str]:
-    """What systemd heard so far."""
-    heard = []
-    while True:
-        try:
-            heard.append(systemd.recv(1000).decode())
-        except BlockingIOError:
-            return heard
+@asynccontextmanager
+async def systemd(path: Path) -> AsyncIterator[list[str]]:
+    """A manager that reads its socket all the while, as the real one does; what it heard so far."""
+    heard: list[str] = []
+
+    async def read() -> None:
+        while True:
+            heard.append((await manager.recv(1000)).decode())
+
+    with trio.socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        await manager.bind(str(path))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(read)
+            yield heard
+            nursery.cancel_scope.cancel()
 
 
 async def test_a_running_node_keeps_its_secrets_and_its_data_and_obeys_the_command_line(tmp_path: Path) -> None:

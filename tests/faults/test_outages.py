@@ -14,23 +14,14 @@ from tests.faults.test_spine import address, blocks, until_quiet, until_told
 from tests.lab.anvil import anvil
 from tests.lab.books import assert_audited, assert_books_match_chain
 from tests.lab.client import Deployed, Lab
-from tests.lab.node import TREASURY, Node, node
+from tests.lab.node import TEN_MINUTES_AHEAD, TREASURY, Node, node
 from tests.lab.receiver import Receiver
 from tests.lab.stub import Reply, Stub, in_front_of, result, stub
 
 USDT, COIN = 10**6, 10**18
 NOBODY = "http://127.0.0.1:1/"
 OTHER_CHAIN_ID = 31338
-
-# The daemon on a machine whose clock is two minutes ahead of the chain's.
-TWO_MINUTES_AHEAD = """
-from datetime import UTC, datetime, timedelta
-from functools import partial
-from paynode import daemon
-daemon.serve = partial(daemon.serve, clock=lambda: datetime.now(UTC) + timedelta(minutes=2))
-from paynode.__main__ import main
-main()
-"""
+MINUTE = 60
 
 
 @asynccontextmanager
@@ -165,11 +156,11 @@ async def test_a_chain_that_stands_still_expires_nothing_until_it_goes_on(tmp_pa
     """An invoice without an address is the canary: it expires by the clock."""
     async with merchant() as (lab, usdt, receiver, _):
         async with node(tmp_path, lab, receiver, {"usdt": (usdt, 6)}) as shop:
-            asked = await shop.invoice("20", "eth_usdt", expires_in=60)
-            paid = await shop.invoice("30", "eth_usdt", expires_in=60)
-            unasked = await shop.invoice("20", "eth_usdt", expires_in=60, provision=False)
+            asked = await shop.invoice("20", "eth_usdt", expires_in=5 * MINUTE)
+            paid = await shop.invoice("30", "eth_usdt", expires_in=5 * MINUTE)
+            unasked = await shop.invoice("20", "eth_usdt", expires_in=5 * MINUTE, provision=False)
             shop.stop()
-            shop.program = ("-c", TWO_MINUTES_AHEAD)
+            shop.program = ("-c", TEN_MINUTES_AHEAD)
             await shop.start()
             await shop.until_invoice(unasked, status="expired")
             assert (await shop.seen(asked))["status"] == "open"
@@ -177,7 +168,7 @@ async def test_a_chain_that_stands_still_expires_nothing_until_it_goes_on(tmp_pa
             await lab.mine(3)
             await shop.until_invoice(paid, status="paid", late=False)
             assert (await shop.seen(asked))["status"] == "open"
-            await lab.rpc("evm_increaseTime", 120)
+            await lab.rpc("evm_increaseTime", 10 * MINUTE)
             await lab.mine()
             await shop.until_invoice(asked, status="expired")
             assert_audited(shop)

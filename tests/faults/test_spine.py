@@ -96,11 +96,13 @@ def address(invoice: dict[str, Any]) -> str:
     return str(invoice["methods"][0]["address"])
 
 
-async def blocks(lab: Lab) -> None:
-    """The chain goes on, as chains do."""
+async def blocks(lab: Lab, still: trio.Lock | None = None) -> None:
+    """The chain goes on, as chains do; who holds the lock makes it stand still."""
+    lock = still or trio.Lock()
     while True:
         await trio.sleep(BLOCK_SECONDS)
-        await lab.mine()
+        async with lock:
+            await lab.mine()
 
 
 async def until_told(shop: Node, invoice: dict[str, Any], kind: str) -> None:

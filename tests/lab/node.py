@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -29,6 +30,16 @@ WAIT_SECONDS = 180.0  # for what a healthy node does within a few, when the mach
 POLL_SECONDS = 0.1
 HOT = 'mnemonic_file = "mnemonic"'
 KEY = re.compile(r"pn_test_\w+")
+
+# The daemon on a machine whose clock is ten minutes ahead of the chain's.
+TEN_MINUTES_AHEAD = """
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from paynode import daemon
+daemon.serve = partial(daemon.serve, clock=lambda: datetime.now(UTC) + timedelta(minutes=10))
+from paynode.__main__ import main
+main()
+"""
 
 Json = dict[str, Any]
 
@@ -278,12 +289,12 @@ async def node(
     settings of the network, `more` are tables of the config, and `is_blind` says that it need not reach its chain to
     begin with.
     """
-    port = await _free_port()
     listed = "\n".join(
         f'tokens.{symbol} = {{ contract = "{token.address}", decimals = {decimals}, stable = true }}'
         for symbol, (token, decimals) in tokens.items()
     )
     rates = ", ".join(['"eth/USD" = "2000"', *(f'"{symbol}/USD" = "1"' for symbol in tokens)])
+    reserved, port = _reserved_port()
     running = Node(folder, lab, port, receiver, env or {})
     running.config.write_text(f"""
 [node]
@@ -335,6 +346,7 @@ allow = {receiver.allow}
         if running.is_running:
             running.kill()
         await running.client.aclose()
+        reserved.close()
 
 
 def gas_address() -> str:
@@ -342,8 +354,9 @@ def gas_address() -> str:
     return Seed(Secret(MNEMONIC)).address(gas_path(0))
 
 
-async def _free_port() -> int:
-    with trio.socket.socket() as probe:
-        await probe.bind(("127.0.0.1", 0))
-        found: int = probe.getsockname()[1]
-        return found
+def _reserved_port() -> tuple[socket.socket, int]:
+    """A loopback port that nobody else is given while the socket is open; the node may listen on it all the same."""
+    reserved = socket.socket()
+    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    reserved.bind(("127.0.0.1", 0))
+    return reserved, reserved.getsockname()[1]

@@ -23,7 +23,7 @@ async def test_without_the_binary_a_test_fails_and_says_what_to_do(monkeypatch: 
 async def test_the_chain_is_gone_after_the_test() -> None:
     async with anvil() as lab:
         assert int((await lab.block())["number"], 16) == 1
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
         with pytest.raises(httpx.ConnectError):
             await client.post(lab.url, json={})
 
@@ -37,8 +37,8 @@ async def test_the_chain_dies_with_a_test_that_is_killed() -> None:
         url = child.stdout.readline().strip()
         os.kill(child.pid, signal.SIGKILL)
         child.wait()
-    with trio.fail_after(5):
-        async with httpx.AsyncClient(trust_env=False) as client:
+    with trio.fail_after(60):
+        async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
             while True:
                 try:
                     await client.post(url, json={})

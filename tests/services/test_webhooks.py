@@ -33,7 +33,7 @@ from paynode.store.bells import DELIVERIES, Bells
 from paynode.store.outbox import AttemptRecord, DeliveryRecord, EndpointRecord
 from paynode.store.pages import Page
 
-PATIENCE_SECONDS = 20  # only a failing test waits so long
+PATIENCE_SECONDS = 120  # only a failing test waits so long
 
 
 class WatchedBells(Bells):
