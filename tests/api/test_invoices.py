@@ -77,7 +77,6 @@ async def test_an_amount_is_read_exactly_from_a_string_or_a_number(api: Api, wri
         f'"{"9" * 5000}"',
         "0." + "0" * 5000 + "1",
         "true",
-        "null",
         "[]",
         "{}",
     ],
@@ -120,7 +119,7 @@ async def test_an_invoice_may_be_priced_in_a_coin_itself(api: Api) -> None:
         ({"methods": ["-all"]}, "/methods"),
         ({"methods": [7]}, "/methods"),
         ({"expires_in": 59}, "/expires_in"),
-        ({"expires_in": 2_592_001}, "/expires_in"),
+        ({"expires_in": 31_536_001}, "/expires_in"),
         ({"expires_in": "soon"}, "/expires_in"),
         ({"expires_in": -1}, "/expires_in"),
         ({"expires_in": 10**30}, "/expires_in"),
@@ -168,11 +167,11 @@ async def test_zero_confirmations_are_refused_with_the_reason(api: Api) -> None:
 
 
 async def test_all_problems_are_told_at_once(api: Api) -> None:
-    shapes = await api.post("/v1/invoices", {"currency": 1, "name": 2, "nonsense": 3})
+    shapes = await api.post("/v1/invoices", {"amount": 1, "name": 2, "description": 3, "nonsense": 4})
     assert shapes.problems == {
-        "/amount": "required",
-        "/currency": "invalid_value",
+        "/currency": "required",
         "/name": "invalid_value",
+        "/description": "invalid_value",
         "/nonsense": "unknown_field",
     }
     values = await api.post(

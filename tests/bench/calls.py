@@ -21,7 +21,7 @@ from paynode.config import Config, Family, load_config
 from paynode.domain.attention import Attention
 from paynode.operations import startup
 from paynode.operations.catalogue import Catalogue
-from paynode.operations.invoices import CreateInvoice, create_invoice
+from paynode.operations.creating import CreateInvoice, create_invoice
 from paynode.services import scanner
 from paynode.store import database as databases
 from paynode.store.database import Database

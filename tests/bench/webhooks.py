@@ -17,7 +17,7 @@ from tests.lab.receiver import Receiver
 
 from paynode.cli.opening import opened
 from paynode.config import load_config
-from paynode.operations.invoices import CreateInvoice, create_invoice
+from paynode.operations.creating import CreateInvoice, create_invoice
 from paynode.store.database import Tx
 
 COUNT, SKIPPED = 4000, 500  # the node is still starting while it sends the first

@@ -18,9 +18,8 @@ from paynode.chains.sim.world import World
 from paynode.cli.exit_codes import ExitCode
 from paynode.cli.opening import opened
 from paynode.config import load_config
-from paynode.operations import invoices
 from paynode.operations.catalogue import Catalogue
-from paynode.operations.invoices import CreateInvoice
+from paynode.operations.creating import CreateInvoice, create_invoice
 from paynode.services import scanner
 from paynode.store.database import Database
 
@@ -52,7 +51,7 @@ def folder(tmp_path: Path, world: World) -> Path:
         store_id = next(iter(catalogue.store_keys))
         for _ in range(2):
             command = CreateInvoice(Decimal(10), "USDT", ["sim_usdt"], provision=True)
-            made = database.write(invoices.create_invoice, catalogue, store_id, command, derive, NOW)
+            made = database.write(create_invoice, catalogue, store_id, command, derive, NOW)
         database.write(lambda tx: tx.run(CLOSED, (made.record.id,)))
     return tmp_path
 

@@ -26,9 +26,12 @@ from paynode.domain.invoice import (
     PaymentState,
     Status,
     Tolerance,
+    Type,
     UnlawfulStep,
     advance,
+    counting,
     final_worth,
+    is_too_small,
     judge,
     least_accepted,
     payment_state,
@@ -44,7 +47,12 @@ FIVE_PERCENT = Tolerance(Decimal(5), Decimal(5))
 
 
 def opened(tolerance: Tolerance = NO_TOLERANCE, amount: Decimal = PRICE, *, is_late_accepted: bool = False) -> Invoice:
-    return Invoice(Status.OPEN, PaymentState.NONE, amount, tolerance, is_late_accepted)
+    return Invoice(Type.ONE_TIME, Status.OPEN, PaymentState.NONE, amount, tolerance, is_late_accepted)
+
+
+def without_amount(type_: Type, minimum: int | None = None) -> Invoice:
+    smallest = None if minimum is None else Decimal(minimum)
+    return replace(opened(), type=type_, amount=None, min_amount=smallest)
 
 
 def paying(worth: int | Fraction, stage: Stage = Stage.SETTLED, *, late: bool = ON_TIME) -> Payment:
@@ -62,6 +70,18 @@ def walk(invoice: Invoice, *views: Iterable[Payment]) -> tuple[Invoice, list[Eve
 
 positions = st.integers(0, 7)
 standing = st.sampled_from([stage for stage in Stage if stage is not Stage.ORPHANED])
+
+
+FIFTY = Decimal(50)
+KINDS = [
+    (Type.ONE_TIME, PRICE, None),
+    (Type.ONE_TIME, PRICE, None),  # twice: most invoices are
+    (Type.POOL, PRICE, None),
+    (Type.ONE_TIME, None, None),
+    (Type.ONE_TIME, None, FIFTY),
+    (Type.REUSABLE, None, None),
+    (Type.REUSABLE, None, FIFTY),
+]
 
 
 class InvoiceLife(RuleBasedStateMachine):
@@ -87,9 +107,11 @@ class InvoiceLife(RuleBasedStateMachine):
         is_late_accepted=st.booleans(),
         deposits_before_deadline=st.integers(0, 6),
         deposits_before_cancelling=st.integers(0, 6),
+        kind=st.sampled_from(KINDS),
     )
     def an_invoice_is_created(
         self,
+        kind: tuple[Type, Decimal | None, Decimal | None],
         under: int,
         over: int,
         is_late_accepted: bool,
@@ -99,7 +121,9 @@ class InvoiceLife(RuleBasedStateMachine):
         self.deposits_before_deadline = deposits_before_deadline
         self.deposits_before_cancelling = deposits_before_cancelling
         tolerance = Tolerance(Decimal(under), Decimal(over))
-        self.invoice = opened(tolerance, is_late_accepted=is_late_accepted)
+        type_, amount, min_amount = kind
+        plain = opened(tolerance, is_late_accepted=is_late_accepted)
+        self.invoice = replace(plain, type=type_, amount=amount, min_amount=min_amount)
 
     @rule(worth=st.sampled_from([1, 40, 50, 60, 99, 100, 101, 102, 300]), stage=standing, late=st.booleans())
     def a_deposit_is_mined(self, worth: int, stage: Stage, late: bool) -> None:
@@ -141,7 +165,9 @@ class InvoiceLife(RuleBasedStateMachine):
         self.seen = tuple(self.chain)
         self._judge(self.invoice)
 
-    @precondition(lambda self: len(self.chain) >= self.deposits_before_deadline)
+    @precondition(
+        lambda self: self.invoice.type is not Type.REUSABLE and len(self.chain) >= self.deposits_before_deadline
+    )
     @rule(brings_more=st.booleans())
     def the_node_observes_that_the_deadline_has_passed(self, brings_more: bool) -> None:
         if brings_more:
@@ -156,7 +182,11 @@ class InvoiceLife(RuleBasedStateMachine):
         self._judge(replace(self.invoice, is_cancelled=True))
         assert self.invoice.status is Status.CANCELLED
 
-    @precondition(lambda self: final_worth(self.seen) > 0 and self.invoice.status in ACCEPTABLE)
+    @precondition(
+        lambda self: (
+            self.invoice.type is not Type.REUSABLE and final_worth(self.seen) > 0 and self.invoice.status in ACCEPTABLE
+        )
+    )
     @rule()
     def the_merchant_accepts_what_has_come(self) -> None:
         self._judge(replace(self.invoice, accepted=final_worth(self.seen)))
@@ -190,12 +220,13 @@ class InvoiceLife(RuleBasedStateMachine):
     @invariant()
     def paid_means_final_funds(self) -> None:
         if self.invoice.status is Status.PAID:
-            assert final_worth(self.seen) >= least_accepted(self.invoice) > 0
+            assert 0 < final_worth(self.seen) >= least_accepted(self.invoice)
 
     @invariant()
     def enough_final_funds_in_time_mean_paid_unless_cancelled(self) -> None:
         on_time = [p for p in self.seen if not p.is_late]
-        if final_worth(on_time) >= least_accepted(self.invoice):
+        is_reusable = self.invoice.type is Type.REUSABLE
+        if 0 < final_worth(on_time) >= least_accepted(self.invoice) and not is_reusable:
             assert self.invoice.status in {Status.PAID, Status.CANCELLED}
 
     @invariant()
@@ -213,7 +244,8 @@ class InvoiceLife(RuleBasedStateMachine):
     def nothing_expires_with_enough_in_sight(self) -> None:
         on_time = [p for p in self.seen if not p.is_late]
         if self.invoice.status is Status.EXPIRED:
-            assert seen_worth(on_time) < least_accepted(self.invoice)
+            seen = seen_worth(on_time)
+            assert seen == 0 or seen < least_accepted(self.invoice)
 
     @invariant()
     def open_and_confirming_are_the_only_ones_that_wait(self) -> None:
@@ -230,7 +262,25 @@ class InvoiceLife(RuleBasedStateMachine):
 
     @invariant()
     def the_payment_state_is_that_of_the_canonical_deposits(self) -> None:
-        assert self.invoice.payment_state is payment_state(self.invoice, seen_worth(self.seen))
+        seen = seen_worth(counting(self.invoice, self.seen))
+        assert self.invoice.payment_state is payment_state(self.invoice, seen)
+
+    @invariant()
+    def a_reusable_invoice_is_open_until_it_is_cancelled(self) -> None:
+        if self.invoice.type is Type.REUSABLE:
+            assert set(self.history) <= {Status.OPEN, Status.CANCELLED}
+            assert self.invoice.payment_state in {PaymentState.NONE, PaymentState.EXACT}
+            assert not TOLD_ONCE & set(self.announced)
+
+    @invariant()
+    def without_an_amount_nothing_is_over(self) -> None:
+        if self.invoice.amount is None:
+            assert self.invoice.payment_state is not PaymentState.OVER
+
+    @invariant()
+    def more_than_a_pool_asks_for_is_nobodys_mistake(self) -> None:
+        if self.invoice.type is Type.POOL:
+            assert EventType.INVOICE_OVERPAID not in self.announced
 
     @invariant()
     def late_says_that_money_came_late(self) -> None:
@@ -252,12 +302,15 @@ class InvoiceLife(RuleBasedStateMachine):
     @invariant()
     def a_closed_invoice_that_is_covered_was_told_to_the_merchant(self) -> None:
         covered = payment_state(self.invoice, final_worth(self.seen)) in {PaymentState.EXACT, PaymentState.OVER}
-        if self.invoice.status in {Status.EXPIRED, Status.CANCELLED} and covered:
+        is_closed = self.invoice.status in {Status.EXPIRED, Status.CANCELLED}
+        if is_closed and covered and self.invoice.type is not Type.REUSABLE:
             assert EventType.INVOICE_PAID_LATE in self.announced
 
     @invariant()
     def an_overpaid_invoice_was_told_to_the_merchant(self) -> None:
-        if self.invoice.status is Status.PAID and final_worth(self.seen) > Fraction(PRICE) * Fraction(101, 100):
+        is_one_price = self.invoice.type is Type.ONE_TIME and self.invoice.amount is not None
+        is_over = final_worth(self.seen) > Fraction(PRICE) * Fraction(101, 100)
+        if self.invoice.status is Status.PAID and is_one_price and is_over:
             assert EventType.INVOICE_OVERPAID in self.announced
 
 
@@ -481,6 +534,55 @@ def test_an_overpayment_is_told_once_and_when_it_is_final() -> None:
     assert invoice.payment_state is PaymentState.OVER
     assert events.count(EventType.INVOICE_OVERPAID) == 1
     assert events.index(EventType.INVOICE_OVERPAID) == 2  # after paid, and after the news that money came late
+
+
+def test_any_payment_pays_an_invoice_that_asks_for_no_sum() -> None:
+    invoice, events = walk(without_amount(Type.ONE_TIME), [], [paying(WEI, Stage.DETECTED)], [paying(WEI)])
+    assert (invoice.status, invoice.payment_state) == (Status.PAID, PaymentState.EXACT)
+    assert events == [EventType.INVOICE_CONFIRMING, EventType.INVOICE_PAID]
+
+
+def test_an_invoice_that_asks_for_no_sum_and_got_nothing_expires() -> None:
+    invoice, events = advance(replace(without_amount(Type.ONE_TIME), is_deadline_passed=True), [])
+    assert (invoice.status, events) == (Status.EXPIRED, (EventType.INVOICE_EXPIRED,))
+
+
+def test_payments_add_up_to_the_least_that_a_top_up_takes() -> None:
+    asked = without_amount(Type.ONE_TIME, 10)
+    short, _ = advance(asked, [paying(10 - WEI)])
+    assert (short.status, short.payment_state) == (Status.OPEN, PaymentState.PARTIAL)
+    enough, _ = advance(short, [paying(10 - WEI), paying(WEI)])
+    assert (enough.status, enough.payment_state) == (Status.PAID, PaymentState.EXACT)
+
+
+def test_a_reusable_invoice_takes_payment_after_payment() -> None:
+    invoice, events = walk(without_amount(Type.REUSABLE), [], [paying(5)], [paying(5), paying(10**9)])
+    assert (invoice.status, invoice.payment_state, events) == (Status.OPEN, PaymentState.EXACT, [])
+
+
+def test_each_payment_of_a_reusable_invoice_is_weighed_alone() -> None:
+    asked = without_amount(Type.REUSABLE, 10)
+    small = [paying(10 - WEI), paying(10 - WEI)]
+    assert all(is_too_small(asked, payment.worth) for payment in small)
+    assert advance(asked, small)[0].payment_state is PaymentState.NONE
+    invoice, _ = advance(asked, [*small, paying(10)])
+    assert invoice.payment_state is PaymentState.EXACT
+    assert seen_worth(counting(invoice, [*small, paying(10)])) == 10
+
+
+def test_a_reusable_invoice_ends_when_it_is_cancelled_and_what_comes_then_is_late() -> None:
+    used, _ = advance(without_amount(Type.REUSABLE), [paying(5)])
+    ended, told = advance(replace(used, is_cancelled=True), [paying(5)])
+    assert (ended.status, told) == (Status.CANCELLED, (EventType.INVOICE_CANCELLED,))
+    after, told = advance(ended, [paying(5), paying(5, late=LATE)])
+    assert (after.status, after.is_late, told) == (Status.CANCELLED, True, (EventType.INVOICE_UPDATED,))
+
+
+def test_many_payers_fill_a_pool_and_more_is_no_news() -> None:
+    pool = replace(opened(), type=Type.POOL)
+    invoice, events = walk(pool, [paying(60)], [paying(60), paying(60)], [paying(60), paying(60), paying(1)])
+    assert (invoice.status, invoice.payment_state) == (Status.PAID, PaymentState.OVER)
+    assert events == [EventType.INVOICE_PAID]
 
 
 def test_facts_that_contradict_the_table_are_a_bug() -> None:

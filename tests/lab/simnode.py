@@ -25,8 +25,8 @@ from paynode.operations import invoices as operations
 from paynode.operations import loading, outflows, startup
 from paynode.operations.audit import audit
 from paynode.operations.catalogue import Catalogue
+from paynode.operations.creating import CreateInvoice, create_invoice
 from paynode.operations.expiry import expire_without_address
-from paynode.operations.invoices import CreateInvoice
 from paynode.operations.loading import LoadedInvoice
 from paynode.services import scanner, sweeper
 from paynode.services.sender import Lane
@@ -106,13 +106,12 @@ class SimNode:
     # What merchants and payers do.
 
     def create(
-        self, amount: str = "10", currency: str = "USD", methods: Sequence[str] = ("alpha_usdt",), **terms: Any
+        self, amount: str | None = "10", currency: str = "USD", methods: Sequence[str] = ("alpha_usdt",), **terms: Any
     ) -> str:
         """An invoice with its addresses, unless the terms say otherwise; returns its id."""
-        command = CreateInvoice(Decimal(amount), currency, methods, **{"provision": True, **terms})
-        loaded = self.database.write(
-            operations.create_invoice, self.catalogue, self.store_id, command, derive, self.clock()
-        )
+        asked = None if amount is None else Decimal(amount)
+        command = CreateInvoice(asked, currency, methods, **{"provision": True, **terms})
+        loaded = self.database.write(create_invoice, self.catalogue, self.store_id, command, derive, self.clock())
         return loaded.record.id
 
     def provision(self, invoice_id: str, method: str) -> LoadedInvoice:

@@ -14,7 +14,7 @@ from paynode.domain.errors import Conflict, Invalid, NotFound, RateUnavailable
 from paynode.domain.invoice import Tolerance
 from paynode.domain.quote import Rate
 from paynode.operations import invoices, loading
-from paynode.operations.invoices import CreateInvoice
+from paynode.operations.creating import CreateInvoice, create_invoice
 from paynode.operations.loading import LoadedInvoice
 from paynode.store import chain, rates, stores, watches
 from paynode.store.database import Tx
@@ -108,7 +108,7 @@ async def test_a_creation_that_fails_half_way_leaves_nothing(node: SimNode) -> N
 
     command = CreateInvoice(Decimal(10), "USD", ["alpha_usdt"], provision=True)
     with pytest.raises(OSError, match="the keys are gone"):
-        node.database.write(invoices.create_invoice, node.catalogue, node.store_id, command, broken, node.clock())
+        node.database.write(create_invoice, node.catalogue, node.store_id, command, broken, node.clock())
     assert node.rows("select 1 from invoices union all select 1 from events where subject like 'inv%'") == []
     assert node.rows("select next_index from accounts") == [(0,)]
 

@@ -18,8 +18,8 @@ from paynode.chains.evm.wire import checksummed
 from paynode.config import Config, Family, load_config
 from paynode.operations import invoices, loading, networks, outflows, pace, startup
 from paynode.operations.catalogue import Catalogue
+from paynode.operations.creating import CreateInvoice, create_invoice
 from paynode.operations.expiry import expire_without_address
-from paynode.operations.invoices import CreateInvoice
 from paynode.operations.loading import LoadedInvoice
 from paynode.services import scanner, sweeper
 from paynode.services.sender import Lane
@@ -153,9 +153,7 @@ class Node:
 
     def create(self, amount: int, methods: Sequence[str], expires_in: timedelta) -> LoadedInvoice:
         command = CreateInvoice(Decimal(amount), "USD", methods, expires_in=expires_in, provision=True)
-        return self.database.write(
-            invoices.create_invoice, self.catalogue, self.store_id, command, derive, self.clock()
-        )
+        return self.database.write(create_invoice, self.catalogue, self.store_id, command, derive, self.clock())
 
     def cancel(self, invoice_id: str) -> None:
         self.database.write(invoices.cancel, self.catalogue, invoice_id, self.clock())

@@ -1,31 +1,44 @@
 """The body of `POST /v1/invoices`, and what it means."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from typing import Annotated
 
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from paynode.api.body import Form, Number, WebUrl, pointer, shown
 from paynode.api.currencies import CURRENCIES
 from paynode.api.method_names import chosen
-from paynode.domain.durations import parse_duration
+from paynode.api.numbers import (
+    Problems,
+    is_coin,
+    read_amount,
+    read_currency,
+    read_percent,
+    read_rate,
+    read_span,
+)
 from paynode.domain.errors import FieldProblem, Invalid
-from paynode.domain.invoice import Tolerance
-from paynode.domain.money import NotAnAmount, minor_digits, parse_decimal
+from paynode.domain.invoice import Tolerance, Type
 from paynode.operations.catalogue import Catalogue
-from paynode.operations.invoices import CONFIRMATIONS_MAX, CreateInvoice
+from paynode.operations.creating import CONFIRMATIONS_MAX, CreateInvoice
 
-AMOUNT_BELOW = Decimal(10) ** 15  # of any currency: past it, somebody sent base units
-EXPIRES_MIN, EXPIRES_MAX = timedelta(seconds=60), timedelta(days=30)
+EXPIRES_MIN, EXPIRES_MAX = timedelta(seconds=60), timedelta(days=365)
 TOLERANCE_PERCENT_MAX = Decimal(50)
-TOLERANCE_DECIMALS_MAX = 4
+MARKUP_PERCENT_MIN, MARKUP_PERCENT_MAX = Decimal(-50), Decimal(100)
 METADATA_KEYS_MAX = 50
+LANGUAGES = ("ar", "de", "en", "es", "fr", "ja", "pt", "ru", "tr", "zh")  # that the checkout page speaks
 
 ShortText = Annotated[str, Meta(max_length=200)]
+LongText = Annotated[str, Meta(max_length=2000)]
 MetadataText = Annotated[str, Meta(max_length=500)]
 MethodName = Annotated[str, Meta(max_length=100)]
+CurrencyCode = Annotated[str, Meta(max_length=20)]
+LanguageTag = Annotated[str, Meta(max_length=35)]  # as RFC 5646 bids to allow for
+
+_LANGUAGE_TAG = re.compile(r"([A-Za-z]{2})(?:-[A-Za-z0-9]{1,8})*", re.ASCII)
 
 
 class ToleranceForm(Form, frozen=True):
@@ -34,19 +47,27 @@ class ToleranceForm(Form, frozen=True):
 
 
 class InvoiceForm(Form, frozen=True):
-    amount: Number
-    currency: Annotated[str, Meta(max_length=20)]
+    currency: CurrencyCode
+    amount: Number | UnsetType | None = UNSET  # null must be said: it means that any payment is enough
+    type: Type = Type.ONE_TIME
     store: Annotated[str, Meta(max_length=30)] | None = None
-    methods: Annotated[list[MethodName], Meta(max_length=200)] | None = None
+    methods: Annotated[list[MethodName], Meta(max_length=200)] | LongText | None = None
+    min_amount: Number | None = None
+    markup_percent: Number | None = None
+    rate: Number | None = None
+    rates: dict[MethodName, Number] | None = None
+    display_currency: CurrencyCode | None = None
     expires_in: int | str | None = None
     valid_for: int | str | None = None
     confirmations: int | dict[MethodName, int] | None = None
     tolerance: ToleranceForm | None = None
     name: ShortText | None = None
-    description: Annotated[str, Meta(max_length=2000)] | None = None
+    description: LongText | None = None
     order_id: ShortText | None = None
+    unique_order_id: bool = False
     customer: ShortText | None = None
     metadata: Annotated[dict[MetadataText, MetadataText], Meta(max_length=METADATA_KEYS_MAX)] | None = None
+    language: LanguageTag | None = None
     success_url: WebUrl | None = None
     fail_url: WebUrl | None = None
     provision: bool = False
@@ -58,75 +79,136 @@ def read_invoice(catalogue: Catalogue, form: InvoiceForm) -> CreateInvoice:
     Raises:
         Invalid: names every field whose value cannot be.
     """
-    problems: list[FieldProblem] = []
-    currency = form.currency.upper() if form.currency.isascii() else form.currency
-    amount = _amount(form.amount, _decimals(catalogue, currency, problems), problems)
-    methods = chosen(catalogue.assets, form.methods, problems) if form.methods else []
-    expires_in = _expires_in(form, problems)
-    confirmations = _confirmations(catalogue, form.confirmations, problems)
-    tolerance = None if form.tolerance is None else _tolerance(catalogue, form.tolerance, problems)
-    if problems:
-        raise Invalid(problems)
-    return CreateInvoice(
+    problems: Problems = []
+    currency = read_currency(catalogue, form.currency, problems)
+    amount, min_amount = _amounts(catalogue, form, currency, problems)
+    methods = _methods(catalogue, form, problems)
+    command = CreateInvoice(
         amount=amount,
         currency=currency,
         methods=methods,
-        expires_in=expires_in,
-        confirmations=confirmations,
-        tolerance=tolerance,
+        type=form.type,
+        min_amount=min_amount,
+        markup_percent=_markup(form.markup_percent, problems),
+        rates=_rates(catalogue, form, methods, currency, problems),
+        display_currency=_display_currency(catalogue, form.display_currency, currency, problems),
+        expires_in=_expires_in(form, problems),
+        confirmations=_confirmations(catalogue, form.confirmations, problems),
+        tolerance=_tolerance(catalogue, form, amount, problems),
         name=form.name,
         description=form.description,
         order_id=form.order_id,
+        is_order_id_unique=form.unique_order_id,
         customer=form.customer,
         metadata=form.metadata,
+        language=read_language(form.language, problems),
         success_url=None if form.success_url is None else form.success_url.text,
         fail_url=None if form.fail_url is None else form.fail_url.text,
         provision=form.provision,
     )
+    if form.unique_order_id and form.order_id is None:
+        problems.append(FieldProblem("/order_id", "required", "Give the order_id that is to be unique."))
+    if problems:
+        raise Invalid(problems)
+    return command
 
 
-def _decimals(catalogue: Catalogue, currency: str, problems: list[FieldProblem]) -> int:
-    """How many decimals an amount of `currency` may have."""
-    coins = [asset.decimals for asset in catalogue.assets.values() if asset.symbol.upper() == currency]
-    if coins:
-        return max(coins)
-    if currency not in CURRENCIES:
-        detail = f"{shown(currency)} is neither an ISO 4217 currency nor a coin that is offered here."
-        problems.append(FieldProblem("/currency", "unknown_currency", detail))
-    return minor_digits(currency)
+def read_language(tag: str | None, problems: Problems) -> str | None:
+    """The language of a tag such as `pt-BR` (BCP 47), if the checkout page speaks it."""
+    if tag is None:
+        return None
+    match = _LANGUAGE_TAG.fullmatch(tag)
+    language = match[1].lower() if match else ""
+    if language not in LANGUAGES:
+        problems.append(FieldProblem("/language", "unknown_language", f"Give one of {', '.join(LANGUAGES)}."))
+    return language
 
 
-def _amount(written: Number, decimals: int, problems: list[FieldProblem]) -> Decimal:
-    try:
-        amount = parse_decimal(written.text, decimals_max=decimals)
-    except NotAnAmount as error:
-        problems.append(FieldProblem("/amount", "not_an_amount", f"The amount {error}."))
+def _amounts(
+    catalogue: Catalogue, form: InvoiceForm, currency: str, problems: Problems
+) -> tuple[Decimal | None, Decimal | None]:
+    """What is asked for, and where the payer decides the least that counts."""
+    if form.amount is UNSET and form.type is not Type.REUSABLE:
+        problems.append(FieldProblem("/amount", "required", "This field is required."))
+    elif form.amount is None and form.type is Type.POOL:
+        problems.append(FieldProblem("/amount", "required", "A pool is paid once its amount is reached: name it."))
+    amount = None
+    if isinstance(form.amount, Number):
+        amount = read_amount(catalogue, form.amount, currency, problems)
+        if form.type is Type.REUSABLE:
+            detail = "A reusable invoice asks for no sum: leave the amount out, or give min_amount."
+            problems.append(FieldProblem("/amount", "conflicting", detail))
+    if form.min_amount is None:
+        return amount, None
+    if amount is not None:
+        detail = "Where an amount is asked for there is no smaller one; see tolerance."
+        problems.append(FieldProblem("/min_amount", "conflicting", detail))
+    return amount, read_amount(catalogue, form.min_amount, currency, problems, "min_amount")
+
+
+def _methods(catalogue: Catalogue, form: InvoiceForm, problems: Problems) -> list[str]:
+    names = [each.strip() for each in form.methods.split(",")] if isinstance(form.methods, str) else form.methods
+    return chosen(catalogue.assets, names, problems) if names else []
+
+
+def _markup(written: Number | None, problems: Problems) -> Decimal:
+    if written is None:
         return Decimal(0)
-    if amount <= 0:
-        problems.append(FieldProblem("/amount", "not_positive", "The amount is to be more than zero."))
-    elif amount >= AMOUNT_BELOW:
-        problems.append(FieldProblem("/amount", "too_large", f"The amount is to be less than {AMOUNT_BELOW:f}."))
-    return amount
+    return read_percent(written, "/markup_percent", MARKUP_PERCENT_MIN, MARKUP_PERCENT_MAX, problems)
 
 
-def _expires_in(form: InvoiceForm, problems: list[FieldProblem]) -> timedelta | None:
-    field = "expires_in" if form.valid_for is None else "valid_for"
-    value = getattr(form, field)
+def _rates(
+    catalogue: Catalogue, form: InvoiceForm, methods: Sequence[str], currency: str, problems: Problems
+) -> Mapping[str, Decimal]:
+    """What the merchant says that coins cost, by method. One rate for all is for one coin."""
+    if form.rate is not None:
+        rate, symbols = read_rate(form.rate, "/rate", problems), {catalogue.assets[method].symbol for method in methods}
+        if form.rates is not None:
+            problems.append(FieldProblem("/rates", "conflicting", "Give rate or rates, not both."))
+        if len(symbols) != 1:
+            detail = "One rate is for one coin: name methods of one coin, or give rates per method."
+            problems.append(FieldProblem("/rate", "conflicting", detail))
+        elif currency in {symbol.upper() for symbol in symbols}:
+            problems.append(FieldProblem("/rate", "conflicting", "A price in this very coin needs no rate."))
+        return dict.fromkeys(methods, rate)
+    rates: dict[str, Decimal] = {}
+    for method, written in (form.rates or {}).items():
+        where = pointer("rates", method)
+        rates[method] = read_rate(written, where, problems)
+        if method not in catalogue.assets:
+            detail = f"No payment method {shown(method)} is offered here."
+            problems.append(FieldProblem(where, "unknown_method", detail))
+        elif catalogue.assets[method].symbol.upper() == currency:
+            problems.append(FieldProblem(where, "conflicting", "A price in this very coin needs no rate."))
+    return rates
+
+
+def _display_currency(catalogue: Catalogue, text: str | None, currency: str, problems: Problems) -> str | None:
+    if text is None:
+        return None
+    display = text.upper() if text.isascii() else text
+    if display not in CURRENCIES:
+        detail = f"{shown(display)} is no ISO 4217 currency."
+        problems.append(FieldProblem("/display_currency", "unknown_currency", detail))
+    elif not is_coin(catalogue, currency):
+        detail = "Only a price in a coin is shown in another currency beside it."
+        problems.append(FieldProblem("/display_currency", "conflicting", detail))
+    return display
+
+
+def _expires_in(form: InvoiceForm, problems: Problems) -> timedelta | None:
+    field, value = ("expires_in", form.expires_in) if form.valid_for is None else ("valid_for", form.valid_for)
     if form.expires_in is not None and form.valid_for is not None:
         problems.append(FieldProblem("/valid_for", "conflicting", "Give expires_in or valid_for, not both."))
     if value is None:
         return None
-    span = parse_duration(value)
-    if span is None:
-        detail = 'Give seconds, or a text such as "2h45m" or "PT15M".'
-        problems.append(FieldProblem(pointer(field), "not_a_duration", detail))
-    elif not EXPIRES_MIN <= span <= EXPIRES_MAX:
-        problems.append(FieldProblem(pointer(field), "out_of_range", "An invoice is open for 60 seconds to 30 days."))
-    return span
+    if form.type is Type.REUSABLE:
+        problems.append(FieldProblem(pointer(field), "conflicting", "A reusable invoice has no deadline."))
+    return read_span(value, field, EXPIRES_MIN, EXPIRES_MAX, problems)
 
 
 def _confirmations(
-    catalogue: Catalogue, value: int | Mapping[str, int] | None, problems: list[FieldProblem]
+    catalogue: Catalogue, value: int | Mapping[str, int] | None, problems: Problems
 ) -> int | Mapping[str, int] | None:
     if isinstance(value, int):
         _check_depth(value, pointer("confirmations"), problems)
@@ -139,7 +221,7 @@ def _confirmations(
     return value
 
 
-def _check_depth(depth: int, where: str, problems: list[FieldProblem]) -> None:
+def _check_depth(depth: int, where: str, problems: Problems) -> None:
     if depth == 0:
         detail = "A payment in no block yet can be taken back at will: ask for at least 1 confirmation."
         problems.append(FieldProblem(where, "out_of_range", detail))
@@ -147,23 +229,19 @@ def _check_depth(depth: int, where: str, problems: list[FieldProblem]) -> None:
         problems.append(FieldProblem(where, "out_of_range", f"Ask for 1 to {CONFIRMATIONS_MAX} confirmations."))
 
 
-def _tolerance(catalogue: Catalogue, form: ToleranceForm, problems: list[FieldProblem]) -> Tolerance:
+def _tolerance(catalogue: Catalogue, form: InvoiceForm, amount: Decimal | None, problems: Problems) -> Tolerance | None:
+    if form.tolerance is None:
+        return None
+    if amount is None:
+        problems.append(FieldProblem("/tolerance", "conflicting", "Without an amount nothing is short or over."))
     default = catalogue.invoices.tolerance
-    return Tolerance(
-        _percent(form.under_percent, default.under_percent, "under_percent", problems),
-        _percent(form.over_percent, default.over_percent, "over_percent", problems),
+    under, over = (
+        usual
+        if written is None
+        else read_percent(written, pointer("tolerance", name), Decimal(0), TOLERANCE_PERCENT_MAX, problems)
+        for name, written, usual in (
+            ("under_percent", form.tolerance.under_percent, default.under_percent),
+            ("over_percent", form.tolerance.over_percent, default.over_percent),
+        )
     )
-
-
-def _percent(written: Number | None, default: Decimal, name: str, problems: list[FieldProblem]) -> Decimal:
-    if written is None:
-        return default
-    where = pointer("tolerance", name)
-    try:
-        percent = parse_decimal(written.text, decimals_max=TOLERANCE_DECIMALS_MAX)
-    except NotAnAmount as error:
-        problems.append(FieldProblem(where, "not_a_percentage", f"The percentage {error}."))
-        return default
-    if not 0 <= percent <= TOLERANCE_PERCENT_MAX:
-        problems.append(FieldProblem(where, "out_of_range", f"Give 0 to {TOLERANCE_PERCENT_MAX} percent."))
-    return percent
+    return Tolerance(under, over)

@@ -12,7 +12,7 @@ from paynode.api.lists import ListView, list_answer
 from paynode.api.query import PageQuery
 from paynode.api.routes import Call, Routes, answer
 from paynode.domain.invoice import Status
-from paynode.operations import invoices, loading
+from paynode.operations import creating, invoices, loading
 from paynode.operations.loading import LoadedInvoice
 from paynode.operations.once import Answer
 from paynode.operations.views.deposit import DepositView
@@ -37,14 +37,19 @@ class InvoiceListQuery(PageQuery, frozen=True):
 
 
 @routes.post(
-    "/v1/invoices", InvoiceForm, scope="invoices:write", shows=InvoiceView, status=201, refuses=NOT_PROVISIONED
+    "/v1/invoices",
+    InvoiceForm,
+    scope="invoices:write",
+    shows=InvoiceView,
+    status=201,
+    refuses=("order_id_taken", *NOT_PROVISIONED),
 )
 def create(call: Call[InvoiceForm], tx: Tx) -> Answer:
     """Make an invoice."""
     node = call.node
     store_id = call.owner(call.form.store)
     command = read_invoice(node.catalogue, call.form)
-    loaded = invoices.create_invoice(tx, node.catalogue, store_id, command, node.derive, call.now)
+    loaded = creating.create_invoice(tx, node.catalogue, store_id, command, node.derive, call.now)
     return answer(invoice_view(node.catalogue, loaded, call.now), 201)
 
 
@@ -98,7 +103,7 @@ def accept(call: Call[Nothing], tx: Tx) -> Answer:
     Nothing,
     scope="invoices:write",
     shows=InvoiceView,
-    refuses=("quote_still_valid", "rate_unavailable", *NOT_OPEN),
+    refuses=("no_price", "quote_still_valid", "rate_unavailable", *NOT_OPEN),
 )
 def requote(call: Call[Nothing], tx: Tx) -> Answer:
     """Lock new prices where they lapsed."""

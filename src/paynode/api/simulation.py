@@ -77,6 +77,8 @@ async def pay(call: Call[PayForm]) -> Answer:
     if asset is None or method not in {entry.method for entry in loaded.methods}:
         raise Invalid.field("/method", "unknown_method", "This invoice does not offer that payment method.")
     units = _units(form, asset, loaded)
+    if form.late and loaded.record.expires_at is None:
+        raise Invalid.field("/late", "conflicting", "This invoice has no deadline: cancel it, and what comes is late.")
     if not any(entry.method == method and entry.provisioned_at for entry in loaded.methods):
         loaded = database.write(
             invoices.provision, node.catalogue, loaded.record.id, method, node.derive, call.now, store_id=call.store_id
@@ -116,10 +118,12 @@ def _simulation(call: Call[PayForm] | Call[MineForm] | Call[ReorgForm] | Call[Ou
 
 
 def _units(form: PayForm, asset: Asset, loaded: LoadedInvoice) -> int:
-    """How much to pay: the whole quote, or a part of it."""
-    quoted = loaded.quotes[asset.method][-1].units
+    """How much to pay: the whole quote, or a part of it; without a quote, as much as is said."""
     if form.amount is not None and form.percent is not None:
         raise Invalid.field("/percent", "conflicting", "Give amount or percent, not both.")
+    if loaded.price is None and form.amount is None:
+        raise Invalid.field("/amount", "required", "This invoice asks for no sum: say how much to pay.")
+    quoted = 0 if loaded.price is None else loaded.quotes[asset.method][-1].units
     if form.amount is None and form.percent is None:
         return quoted
     name, written = ("percent", form.percent) if form.amount is None else ("amount", form.amount)

@@ -9,6 +9,8 @@ same facts simply give an earlier status.
       |         |
       +---------+-> expired -> paid (accepted, or paid in time and seen late)
       +-> cancelled -> paid (accepted)
+
+A reusable invoice is never paid, since no sum is: it is open until it is cancelled, and its payments count one by one.
 """
 
 from collections.abc import Iterable, Mapping
@@ -19,6 +21,12 @@ from fractions import Fraction
 
 from paynode.domain import deposit
 from paynode.domain.events import EventType
+
+
+class Type(StrEnum):
+    ONE_TIME = "one_time"  # one customer, one sum: over is told, since somebody may want the rest back
+    REUSABLE = "reusable"  # any number of payments for ever, each for itself
+    POOL = "pool"  # many payers towards one sum; more than it is nobody's mistake
 
 
 class Status(StrEnum):
@@ -78,11 +86,13 @@ class Payment:
 class Invoice:
     """The part of an invoice that the machine judges and changes."""
 
+    type: Type
     status: Status
     payment_state: PaymentState
-    amount: Decimal
+    amount: Decimal | None  # None: the payer decides how much
     tolerance: Tolerance
     is_late_accepted: bool  # store policy: late money counts
+    min_amount: Decimal | None = None  # only without an amount; of a reusable invoice, of each payment
     is_cancelled: bool = False
     is_deadline_passed: bool = False  # on every network with an issued address
     accepted: Fraction | None = None  # the merchant declared this much enough
@@ -90,22 +100,40 @@ class Invoice:
     announced: frozenset[EventType] = frozenset()  # of those told once only
 
 
+def least_exact(invoice: Invoice) -> Fraction:
+    """The worth from which nothing is missing; without an amount, the least that may be paid."""
+    if invoice.amount is None:
+        return Fraction(invoice.min_amount or 0)
+    return Fraction(invoice.amount) * (1 - Fraction(invoice.tolerance.under_percent) / 100)
+
+
 def least_accepted(invoice: Invoice) -> Fraction:
-    """The worth from which the invoice counts as paid."""
-    due = Fraction(invoice.amount) * (1 - Fraction(invoice.tolerance.under_percent) / 100)
+    """The worth from which the invoice counts as paid; nothing at all never does."""
+    due = least_exact(invoice)
     return due if invoice.accepted is None else min(due, invoice.accepted)
 
 
 def payment_state(invoice: Invoice, seen: Fraction) -> PaymentState:
     """How `seen` compares with the price."""
-    amount = Fraction(invoice.amount)
     if seen == 0:
         return PaymentState.NONE
-    if seen < amount * (1 - Fraction(invoice.tolerance.under_percent) / 100):
+    if seen < least_exact(invoice):
         return PaymentState.PARTIAL
-    if seen > amount * (1 + Fraction(invoice.tolerance.over_percent) / 100):
+    if invoice.amount is None:
+        return PaymentState.EXACT
+    if seen > Fraction(invoice.amount) * (1 + Fraction(invoice.tolerance.over_percent) / 100):
         return PaymentState.OVER
     return PaymentState.EXACT
+
+
+def is_too_small(invoice: Invoice, worth: Fraction) -> bool:
+    """Whether a payment is less than a reusable invoice takes: it is kept and shown, and counts for nothing."""
+    return invoice.type is Type.REUSABLE and worth < least_exact(invoice)
+
+
+def counting(invoice: Invoice, payments: Iterable[Payment]) -> tuple[Payment, ...]:
+    """The payments that count for the invoice."""
+    return tuple(payment for payment in payments if not is_too_small(invoice, payment.worth))
 
 
 def seen_worth(payments: Iterable[Payment]) -> Fraction:
@@ -120,19 +148,25 @@ def final_worth(payments: Iterable[Payment]) -> Fraction:
 
 def judge(invoice: Invoice, payments: Iterable[Payment]) -> Status:
     """The status that the facts give."""
+    if invoice.type is Type.REUSABLE:
+        return Status.CANCELLED if invoice.is_cancelled else Status.OPEN
     counts_late = invoice.is_late_accepted or invoice.accepted is not None or invoice.status in ONCE_PAID
     counted = [p for p in payments if counts_late or not p.is_late]
     least = least_accepted(invoice)
-    is_covered = final_worth(counted) >= least
+    is_covered = _covers(final_worth(counted), least)
     if invoice.status in ONCE_PAID:
         return Status.PAID if is_covered else Status.REVERSED
     if invoice.is_cancelled:
         return Status.PAID if is_covered and invoice.accepted is not None else Status.CANCELLED
     if is_covered:
         return Status.PAID
-    if seen_worth(counted) >= least:
+    if _covers(seen_worth(counted), least):
         return Status.CONFIRMING
     return Status.EXPIRED if invoice.is_deadline_passed else Status.OPEN
+
+
+def _covers(worth: Fraction, least: Fraction) -> bool:
+    return worth > 0 and worth >= least
 
 
 _ANNOUNCED_AS: Mapping[Status, EventType] = {
@@ -155,7 +189,7 @@ def advance(invoice: Invoice, payments: Iterable[Payment]) -> tuple[Invoice, tup
     after = judge(invoice, payments)
     if after is not invoice.status and after not in NEXT[invoice.status]:
         raise UnlawfulStep(invoice.status, after)
-    seen = seen_worth(payments)
+    seen = seen_worth(counting(invoice, payments))
     changed = replace(
         invoice,
         status=after,
@@ -173,9 +207,11 @@ TOLD_ONCE = frozenset({EventType.INVOICE_OVERPAID, EventType.INVOICE_UNDERPAID, 
 
 
 def _told_once(invoice: Invoice, payments: tuple[Payment, ...]) -> Iterable[EventType]:
+    if invoice.type is Type.REUSABLE:
+        return
     final = payment_state(invoice, final_worth(payments))
     is_some_on_time = any(not p.is_late and p.stage is not deposit.Stage.ORPHANED for p in payments)
-    if invoice.status is Status.PAID and final is PaymentState.OVER:
+    if invoice.type is Type.ONE_TIME and invoice.status is Status.PAID and final is PaymentState.OVER:
         yield EventType.INVOICE_OVERPAID
     if invoice.status is Status.EXPIRED and invoice.payment_state is PaymentState.PARTIAL and is_some_on_time:
         yield EventType.INVOICE_UNDERPAID

@@ -21,6 +21,7 @@ class Price:
 
     amount: Decimal
     currency: str
+    markup_percent: Decimal = Decimal(0)  # on top, where a rate converts it; below zero a discount
 
     def is_in(self, asset: Asset) -> bool:
         """Whether the price is already an amount of `asset`."""
@@ -52,10 +53,10 @@ class Quote:
 
 
 def amount_due(price: Price, rate: Decimal, asset: Asset) -> int:
-    """The fewest units of `asset` worth at least `price`, never less than one.
+    """The fewest units of `asset` worth at least `price` with its markup, never less than one.
 
     A price in another currency rounds up to the asset's payable precision, so the merchant is never short;
-    a price in the asset itself never rounds.
+    a price in the asset itself never rounds, and has no markup, since nothing is exchanged.
 
     Raises:
         NotAnAmount: the price is in the asset itself and finer than its base unit.
@@ -63,9 +64,14 @@ def amount_due(price: Price, rate: Decimal, asset: Asset) -> int:
     if price.is_in(asset):
         return to_units(price.amount, asset.decimals)
     step = power_of_ten(asset.decimals - asset.payable_decimals)
-    exact = Fraction(price.amount) / Fraction(rate) * power_of_ten(asset.decimals)
+    exact = Fraction(price.amount) * _marked_up(price.markup_percent) / Fraction(rate) * power_of_ten(asset.decimals)
     steps = -((-exact.numerator) // (exact.denominator * step))
     return max(steps * step, 1)
+
+
+def _marked_up(percent: Decimal) -> Fraction:
+    """What a price is multiplied by before it is exchanged, and what comes in is divided by."""
+    return 1 + Fraction(percent) / 100
 
 
 def lock(price: Price, rate: Decimal, asset: Asset, *, now: datetime, valid_for: timedelta) -> Quote:
@@ -92,6 +98,6 @@ def worth_in_quote(units: int, quote: Quote, price: Price) -> Fraction:
     return Fraction(price.amount) * units / quote.units
 
 
-def worth_at_rate(units: int, rate: Decimal, asset: Asset) -> Fraction:
-    """What `units` are worth at a rate."""
-    return Fraction(rate) * units / power_of_ten(asset.decimals)
+def worth_at_rate(units: int, rate: Decimal, asset: Asset, markup_percent: Decimal = Decimal(0)) -> Fraction:
+    """What `units` are worth at a rate, where a price has this markup."""
+    return Fraction(rate) * units / power_of_ten(asset.decimals) / _marked_up(markup_percent)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from decimal import Decimal
 from fractions import Fraction
 
 from paynode.domain import deposit as machine
@@ -10,13 +11,14 @@ from paynode.domain.chain import Pair, RowSource, confirmations, time_judged
 from paynode.domain.deposit import Stage
 from paynode.domain.errors import RateUnavailable
 from paynode.domain.events import EventType
+from paynode.domain.invoice import Type
 from paynode.domain.quote import quote_for, worth_at_rate, worth_in_quote
 from paynode.domain.sweep import DepositSweep, Wait
 from paynode.operations import collecting, loading
 from paynode.operations.announcing import announce
 from paynode.operations.catalogue import Catalogue
 from paynode.operations.loading import LoadedInvoice
-from paynode.operations.pricing import rate_for
+from paynode.operations.pricing import rate_of
 from paynode.operations.views.deposit import deposit as deposit_view
 from paynode.store import chain, chain_rows, deposits, sweeps, watches
 from paynode.store.chain_rows import RowRecord
@@ -95,7 +97,7 @@ def _attributed(tx: Tx, holder: LoadedInvoice, row: RowRecord, replaced: Deposit
     """The invoice that a transfer counts for: as it was before its block left, else the one that asked for it."""
     if replaced is not None and replaced.invoice_id is not None:
         return loading.load(tx, replaced.invoice_id)
-    return holder if row.method in holder.quotes else None
+    return None if holder.entry(row.method) is None else holder
 
 
 def left(tx: Tx, catalogue: Catalogue, row: RowRecord, touched: Touched, now: datetime) -> bool:
@@ -135,16 +137,17 @@ def age(tx: Tx, catalogue: Catalogue, network: str, head_number: int, touched: T
             confirmations=confirmations(placed.row.block_number, head_number),
         )
         stage = machine.judge(facts)
-        known = record.worth
-        if known is None and record.invoice_id is not None:
-            known = worth(tx, catalogue, loading.load(tx, record.invoice_id), record)
-        if (stage, known) == (record.stage, record.worth):
-            continue
-        assert stage is record.stage or stage in machine.NEXT[record.stage], "a deposit's stages follow its row"
-        changed = replace(record, stage=stage, worth=known)
         is_newly_final = stage in machine.FINAL and record.stage not in machine.FINAL
+        changed = replace(record, stage=stage)
         if is_newly_final:
             changed = replace(changed, confirmed_at=now, sweep_wait=None)
+        if record.invoice_id is not None and (is_newly_final or record.worth is None):
+            loaded = loading.load(tx, record.invoice_id)
+            if record.worth is None or loaded.record.type is Type.REUSABLE:
+                changed = replace(changed, worth=worth(tx, catalogue, loaded, changed))
+        if changed == record:
+            continue
+        assert stage is record.stage or stage in machine.NEXT[record.stage], "a deposit's stages follow its row"
         deposits.save(tx, changed)
         if record.invoice_id is not None:
             touched.add(record.invoice_id, *([EventType.INVOICE_DEPOSIT_CONFIRMED] if is_newly_final else []))
@@ -180,25 +183,32 @@ def tell_deposit(
 
 def is_late(loaded: LoadedInvoice, seen_at: datetime) -> bool:
     """On time is a chain fact: in a block not later than the deadline (and not after a cancellation)."""
-    cancelled_at = loaded.record.cancelled_at
-    return seen_at > loaded.record.expires_at or (cancelled_at is not None and seen_at > cancelled_at)
+    ends = (loaded.record.expires_at, loaded.record.cancelled_at)
+    return any(end is not None and seen_at > end for end in ends)
 
 
 def worth(tx: Tx, catalogue: Catalogue, loaded: LoadedInvoice, record: DepositRecord) -> Fraction | None:
     """What the deposit is worth to this invoice; None while no rate of its moment is known.
 
-    A coin that the invoice does not offer has no quote: it is worth its rate.
+    Outside of a quote it is worth a rate: in a coin that the invoice does not offer, without an amount to quote, or
+    after the quote lapsed. That is the rate of its block's time; of a reusable invoice, of the time it was final.
     """
     quote = quote_for(loaded.quotes.get(record.method, ()), record.seen_at)
     if quote is not None:
+        assert loaded.price is not None, "only a price is quoted"
         return worth_in_quote(record.units, quote, loaded.price)
     asset = catalogue.assets.get(record.method)
     if asset is None:  # it left the config; worth nothing until it is back
         return None
+    moment = record.seen_at
+    if loaded.record.type is Type.REUSABLE and record.confirmed_at is not None:
+        moment = record.confirmed_at
     try:
-        return worth_at_rate(record.units, rate_for(tx, loaded.price.currency, asset, record.seen_at), asset)
+        rate = rate_of(tx, loaded, asset, moment)
     except RateUnavailable:
         return None
+    is_exchanged = loaded.record.currency != asset.symbol.upper()
+    return worth_at_rate(record.units, rate, asset, loaded.record.markup_percent if is_exchanged else Decimal(0))
 
 
 def _replaced(tx: Tx, row: RowRecord) -> DepositRecord | None:

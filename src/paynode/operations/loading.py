@@ -25,8 +25,10 @@ class LoadedInvoice:
     head_numbers: Mapping[str, int]  # by network, of those with a deposit
 
     @property
-    def price(self) -> Price:
-        return Price(self.record.amount, self.record.currency)
+    def price(self) -> Price | None:
+        """What is asked for; None where the payer decides."""
+        record = self.record
+        return None if record.amount is None else Price(record.amount, record.currency, record.markup_percent)
 
     @property
     def payments(self) -> tuple[Payment, ...]:
@@ -41,9 +43,11 @@ class LoadedInvoice:
     def machine(self) -> Invoice:
         record = self.record
         return Invoice(
+            type=record.type,
             status=record.status,
             payment_state=record.payment_state,
             amount=record.amount,
+            min_amount=record.min_amount,
             tolerance=Tolerance(record.under_percent, record.over_percent),
             is_late_accepted=record.is_late_accepted,
             is_cancelled=record.is_cancelled,
@@ -52,6 +56,15 @@ class LoadedInvoice:
             is_late=record.is_late,
             announced=frozenset(EventType(name) for name in record.announced.split()),
         )
+
+    def entry(self, method: str) -> MethodRecord | None:
+        """The method as this invoice offers it; None if it does not."""
+        return next((entry for entry in self.methods if entry.method == method), None)
+
+    def quote(self, method: str) -> Quote | None:
+        """The newest quote of a method; None where the payer decides how much."""
+        quotes = self.quotes.get(method)
+        return quotes[-1] if quotes else None
 
     def confirmations(self, placed: PlacedDeposit) -> int:
         """How many blocks confirm a deposit now; 0 if it is orphaned."""

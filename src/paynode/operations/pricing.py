@@ -11,6 +11,7 @@ from paynode.domain.errors import RateUnavailable
 from paynode.domain.money import Asset
 from paynode.domain.quote import Rate
 from paynode.operations.catalogue import Catalogue
+from paynode.operations.loading import LoadedInvoice
 from paynode.store import rates
 from paynode.store.database import Tx
 
@@ -67,3 +68,15 @@ def rate_for(tx: Tx, currency: str, asset: Asset, moment: datetime) -> Decimal:
     if rate is None:
         raise RateUnavailable(asset.symbol, currency, "none was ever known")
     return rate.value
+
+
+def rate_of(tx: Tx, loaded: LoadedInvoice, asset: Asset, moment: datetime) -> Decimal:
+    """What one whole `asset` counted for on this invoice at `moment`: what its merchant said, else `rate_for`.
+
+    Raises:
+        RateUnavailable: the merchant said nothing, and no such rate was ever known.
+    """
+    entry = loaded.entry(asset.method)
+    if entry is not None and entry.own_rate is not None:
+        return entry.own_rate
+    return rate_for(tx, loaded.record.currency, asset, moment)

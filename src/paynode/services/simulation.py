@@ -29,6 +29,7 @@ class Simulation:
         world = self._worlds[network]
         tx_hash = world.pay(loaded.addresses[self._family_of(network)].address, method, units)
         if late:
+            assert loaded.record.expires_at is not None, "nothing is late that has no deadline"
             world.mine(at=loaded.record.expires_at + PAST_DEADLINE)
             self._look()
         return tx_hash

@@ -8,7 +8,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 from paynode.domain.chain import Pair
-from paynode.domain.invoice import PaymentState, Status
+from paynode.domain.invoice import PaymentState, Status, Type
 from paynode.domain.quote import Quote
 from paynode.domain.sweep import InvoiceSweep
 from paynode.store.database import Tx, Value
@@ -21,11 +21,11 @@ from paynode.store.times import from_ms, to_ms
 class InvoiceRecord:
     id: str
     store_id: str
-    type: str
+    type: Type
     status: Status
     payment_state: PaymentState
     sweep_state: InvoiceSweep
-    amount: Decimal
+    amount: Decimal | None  # None: the payer decides how much
     currency: str
     under_percent: Decimal
     over_percent: Decimal
@@ -33,16 +33,22 @@ class InvoiceRecord:
     name: str | None
     description: str | None
     order_id: str | None
+    is_order_id_unique: bool
     customer: str | None
     metadata: str  # JSON object of strings
+    language: str | None
     success_url: str | None
     fail_url: str | None
     quote_seconds: int
     monitor_seconds: int
     created_at: datetime
     updated_at: datetime
-    expires_at: datetime
-    monitor_until: datetime
+    expires_at: datetime | None  # None: never
+    monitor_until: datetime | None  # None: for ever
+    min_amount: Decimal | None = None  # only without an amount
+    markup_percent: Decimal = Decimal(0)
+    display_currency: str | None = None
+    display_rate: Decimal | None = None  # of one whole coin, when the invoice was made
     is_late: bool = False
     is_cancelled: bool = False
     cancelled_at: datetime | None = None
@@ -63,6 +69,7 @@ class MethodRecord:
     network: str
     confirmations: int
     provisioned_at: datetime | None = None
+    own_rate: Decimal | None = None  # the merchant's own word of what one whole coin costs; None: the market's
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +99,14 @@ def save(tx: Tx, record: InvoiceRecord) -> None:
 def by_id(tx: Tx, invoice_id: str) -> InvoiceRecord | None:
     row = tx.row(f"select {INVOICE.sql} from invoices where id = ?", (invoice_id,))
     return None if row is None else INVOICE.decode(row)
+
+
+def of_order(tx: Tx, store_id: str, order_id: str) -> str | None:
+    """The first invoice that the store made for an order."""
+    row = tx.row(
+        "select id from invoices where store_id = ? and order_id = ? order by id limit 1", (store_id, order_id)
+    )
+    return None if row is None else str(row[0])
 
 
 def methods(tx: Tx, invoice_id: str) -> list[MethodRecord]:

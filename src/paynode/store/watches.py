@@ -76,6 +76,7 @@ def note_code(tx: Tx, name: str, address: str, now: datetime) -> bool:
 # reorganised away.
 _FAST = (
     "  select address from watches where network = :network and is_closed = 0 and watch_until is null"
+    "    and invoice_id is null"
     "  union select w.address from invoices i indexed by invoices_unfinished"
     "    cross join watches w on w.invoice_id = i.id and w.network = :network"
     "    where i.status in ('open', 'confirming') and i.is_deadline_passed = 0"

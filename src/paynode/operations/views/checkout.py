@@ -1,11 +1,12 @@
 """An invoice as its payer sees it: no metadata, no keys, nothing of other payers."""
 
 from datetime import datetime
+from typing import Any
 
 from msgspec import field
 
 from paynode.domain.deposit import Stage
-from paynode.domain.invoice import PaymentState, Status
+from paynode.domain.invoice import PaymentState, Status, Type
 from paynode.operations.catalogue import Catalogue
 from paynode.operations.loading import LoadedInvoice
 from paynode.operations.views.deposit import DepositView
@@ -15,6 +16,8 @@ from paynode.operations.views.shapes import Amount, Moment, UnitsText, Url, View
 
 
 class CheckoutDepositView(View, frozen=True, tag_field="object", tag="deposit"):
+    """A payment. Where several people pay, it does not say who: nobody's purse is the others' business."""
+
     id: str
     invoice: str | None
     method: str
@@ -23,7 +26,7 @@ class CheckoutDepositView(View, frozen=True, tag_field="object", tag="deposit"):
     tx_hash: str | None
     log_index: int | None
     block_number: int
-    block_hash: str
+    block_hash: str | None
     sender: str | None = field(name="from")
     amount: Amount | None
     amount_units: UnitsText
@@ -43,24 +46,28 @@ class CheckoutView(View, frozen=True, tag_field="object", tag="checkout"):
     store_name: str
     id: str
     livemode: bool
-    type: str
+    type: Type
     status: Status
     payment_state: PaymentState
     late: bool
-    amount: Amount
+    amount: Amount | None
+    min_amount: Amount | None
     currency: str
+    display_currency: str | None
+    display_amount: Amount | None
     amount_paid: Amount
     amount_confirmed: Amount
-    amount_due: Amount
-    amount_overpaid: Amount
+    amount_due: Amount | None
+    amount_overpaid: Amount | None
     name: str | None
     description: str | None
     order_id: str | None
+    language: str | None
     methods: list[MethodView]
     success_url: Url | None
     fail_url: Url | None
-    expires_at: Moment
-    expires_in: int
+    expires_at: Moment | None
+    expires_in: int | None
     created_at: Moment
     paid_at: Moment | None
     deposits: list[CheckoutDepositView]
@@ -72,7 +79,7 @@ def checkout(catalogue: Catalogue, loaded: LoadedInvoice, now: datetime) -> Chec
     shared = {name: getattr(whole, name) for name in CheckoutView.__struct_fields__ if name in _OF_INVOICE}
     return CheckoutView(
         store_name=catalogue.store_name(loaded.record.store_id),
-        deposits=[_deposit(each) for each in whole.deposits],
+        deposits=[_deposit(each, is_shared=loaded.record.type is not Type.ONE_TIME) for each in whole.deposits],
         now=moment(now),
         **shared,
     )
@@ -81,5 +88,11 @@ def checkout(catalogue: Catalogue, loaded: LoadedInvoice, now: datetime) -> Chec
 _OF_INVOICE = frozenset(CheckoutView.__struct_fields__) - {"store_name", "deposits", "now"}
 
 
-def _deposit(whole: DepositView) -> CheckoutDepositView:
-    return CheckoutDepositView(**{name: getattr(whole, name) for name in CheckoutDepositView.__struct_fields__})
+_TELLS_WHO = frozenset({"tx_hash", "log_index", "block_hash", "sender", "explorer_url"})
+
+
+def _deposit(whole: DepositView, *, is_shared: bool) -> CheckoutDepositView:
+    hidden = _TELLS_WHO if is_shared else frozenset()
+    names = CheckoutDepositView.__struct_fields__
+    shown: dict[str, Any] = {name: None if name in hidden else getattr(whole, name) for name in names}
+    return CheckoutDepositView(**shown)

@@ -5,8 +5,8 @@ from datetime import datetime
 from fractions import Fraction
 from functools import partial
 
-from paynode.domain.invoice import PaymentState, Status, final_worth, seen_worth
-from paynode.domain.money import format_decimal
+from paynode.domain.invoice import PaymentState, Status, Type, counting, final_worth, seen_worth
+from paynode.domain.money import format_decimal, format_fixed, minor_digits
 from paynode.domain.sweep import InvoiceSweep
 from paynode.operations.catalogue import Catalogue
 from paynode.operations.loading import LoadedInvoice
@@ -18,10 +18,12 @@ from paynode.operations.views.shapes import (
     Url,
     View,
     amount_of,
+    amount_or_none,
     moment,
     moment_or_none,
-    seconds_until,
+    seconds_until_or_none,
 )
+from paynode.store.invoices import InvoiceRecord
 
 
 class ToleranceView(View, frozen=True):
@@ -33,32 +35,37 @@ class InvoiceView(View, frozen=True, tag_field="object", tag="invoice"):
     id: str
     store: str
     livemode: bool
-    type: str
+    type: Type
     status: Status
     payment_state: PaymentState
     sweep_state: InvoiceSweep
     screening: str
     late: bool
-    amount: Amount
+    amount: Amount | None
+    min_amount: Amount | None
     currency: str
+    markup_percent: Amount
+    display_currency: str | None
+    display_amount: Amount | None
     amount_paid: Amount
     amount_confirmed: Amount
-    amount_due: Amount
-    amount_overpaid: Amount
+    amount_due: Amount | None
+    amount_overpaid: Amount | None
     tolerance: ToleranceView
     name: str | None
     description: str | None
     order_id: str | None
     customer: str | None
     metadata: dict[str, str]
+    language: str | None
     methods: list[MethodView]
     deposits: list[DepositView]
     checkout_url: Url
     success_url: Url | None
     fail_url: Url | None
-    expires_at: Moment
-    expires_in: int
-    monitor_until: Moment
+    expires_at: Moment | None
+    expires_in: int | None
+    monitor_until: Moment | None
     created_at: Moment
     updated_at: Moment
     paid_at: Moment | None
@@ -67,7 +74,8 @@ class InvoiceView(View, frozen=True, tag_field="object", tag="invoice"):
 
 def invoice(catalogue: Catalogue, loaded: LoadedInvoice, now: datetime) -> InvoiceView:
     record = loaded.record
-    price, seen, final = Fraction(record.amount), seen_worth(loaded.payments), final_worth(loaded.payments)
+    payments = counting(loaded.machine, loaded.payments)
+    seen, price = seen_worth(payments), None if record.amount is None else Fraction(record.amount)
     amount = partial(amount_of, catalogue, record.currency)
     return InvoiceView(
         id=record.id,
@@ -79,12 +87,16 @@ def invoice(catalogue: Catalogue, loaded: LoadedInvoice, now: datetime) -> Invoi
         sweep_state=record.sweep_state,
         screening="not_screened",
         late=record.is_late,
-        amount=format_decimal(record.amount),
+        amount=amount_or_none(record.amount),
+        min_amount=amount_or_none(record.min_amount),
         currency=record.currency,
+        markup_percent=format_decimal(record.markup_percent),
+        display_currency=record.display_currency,
+        display_amount=_display_amount(record),
         amount_paid=amount(seen),
-        amount_confirmed=amount(final),
-        amount_due=amount(max(price - seen, Fraction(0)), round_up=True),
-        amount_overpaid=amount(max(seen - price, Fraction(0))),
+        amount_confirmed=amount(final_worth(payments)),
+        amount_due=None if price is None else amount(max(price - seen, Fraction(0)), round_up=True),
+        amount_overpaid=None if price is None else amount(max(seen - price, Fraction(0))),
         tolerance=ToleranceView(
             under_percent=format_decimal(record.under_percent), over_percent=format_decimal(record.over_percent)
         ),
@@ -93,16 +105,25 @@ def invoice(catalogue: Catalogue, loaded: LoadedInvoice, now: datetime) -> Invoi
         order_id=record.order_id,
         customer=record.customer,
         metadata=json.loads(record.metadata),
+        language=record.language,
         methods=[method(catalogue, loaded, entry, now) for entry in loaded.methods],
         deposits=[deposit(catalogue, placed, loaded) for placed in loaded.deposits],
         checkout_url=f"{catalogue.public_url}/checkout/{record.id}",
         success_url=record.success_url,
         fail_url=record.fail_url,
-        expires_at=moment(record.expires_at),
-        expires_in=seconds_until(record.expires_at, now),
-        monitor_until=moment(record.monitor_until),
+        expires_at=moment_or_none(record.expires_at),
+        expires_in=seconds_until_or_none(record.expires_at, now),
+        monitor_until=moment_or_none(record.monitor_until),
         created_at=moment(record.created_at),
         updated_at=moment(record.updated_at),
         paid_at=moment_or_none(record.paid_at),
         needs_attention=record.set_aside,
     )
+
+
+def _display_amount(record: InvoiceRecord) -> Amount | None:
+    """What a price in a coin was worth, when it was made, in the currency that it is shown in beside it."""
+    if record.amount is None or record.display_rate is None or record.display_currency is None:
+        return None
+    worth = Fraction(record.amount) * Fraction(record.display_rate)
+    return format_fixed(worth, minor_digits(record.display_currency))

@@ -1,12 +1,13 @@
 """What all shapes share: the base struct, and how moments, amounts and base units are written."""
 
 from datetime import datetime
+from decimal import Decimal
 from fractions import Fraction
 from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from paynode.domain.money import format_fixed, format_trimmed, minor_digits
+from paynode.domain.money import format_decimal, format_fixed, format_trimmed, minor_digits
 from paynode.operations.catalogue import Catalogue
 
 Moment = Annotated[str, Meta(description="RFC 3339, UTC, milliseconds.", extra_json_schema={"format": "date-time"})]
@@ -26,6 +27,14 @@ def moment(value: datetime) -> Moment:
 
 def moment_or_none(value: datetime | None) -> Moment | None:
     return None if value is None else moment(value)
+
+
+def amount_or_none(value: Decimal | None) -> Amount | None:
+    return None if value is None else format_decimal(value)
+
+
+def seconds_until_or_none(value: datetime | None, now: datetime) -> int | None:
+    return None if value is None else seconds_until(value, now)
 
 
 def seconds_until(value: datetime, now: datetime) -> int:

@@ -1,0 +1,208 @@
+"""Making an invoice: what a merchant asks for becomes terms that hold, with a locked price per method."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from paynode.domain.errors import Conflict, FieldProblem, Invalid, RateUnavailable
+from paynode.domain.events import EventType
+from paynode.domain.invoice import PaymentState, Status, Tolerance, Type
+from paynode.domain.money import Asset
+from paynode.domain.sweep import InvoiceSweep
+from paynode.operations.addresses import issue_address
+from paynode.operations.catalogue import Catalogue, Derive
+from paynode.operations.judging import tell
+from paynode.operations.loading import LoadedInvoice
+from paynode.operations.moments import terms_begin
+from paynode.operations.pricing import usable, why_unusable
+from paynode.operations.quoting import locked
+from paynode.operations.rates import want
+from paynode.store import invoices, refused_methods
+from paynode.store.database import Tx
+from paynode.store.ids import new_id
+from paynode.store.invoices import AddressRecord, InvoiceRecord, MethodRecord
+
+CONFIRMATIONS_MAX = 10_000
+POOL_EXPIRES_IN = timedelta(days=30)  # many payers need longer than one at a till
+
+
+@dataclass(frozen=True, slots=True)
+class CreateInvoice:
+    """A merchant's request, parsed. None where the store's default applies."""
+
+    amount: Decimal | None  # None: the payer decides how much; never of a pool, always of a reusable one
+    currency: str  # upper case: ISO 4217, or the symbol of a coin we offer
+    methods: Sequence[str]  # names of offered methods, in the order to show them; empty: all
+    type: Type = Type.ONE_TIME
+    min_amount: Decimal | None = None  # only without an amount
+    markup_percent: Decimal = Decimal(0)
+    rates: Mapping[str, Decimal] = field(default_factory=dict)  # by method: what the merchant says a coin costs
+    display_currency: str | None = None  # only of a price in a coin
+    expires_in: timedelta | None = None  # never of a reusable one
+    confirmations: Mapping[str, int] | int | None = None
+    tolerance: Tolerance | None = None
+    name: str | None = None
+    description: str | None = None
+    order_id: str | None = None
+    is_order_id_unique: bool = False
+    customer: str | None = None
+    metadata: Mapping[str, str] | None = None
+    language: str | None = None
+    success_url: str | None = None
+    fail_url: str | None = None
+    provision: bool = False  # issue addresses for every method now
+
+
+def create_invoice(
+    tx: Tx, catalogue: Catalogue, store_id: str, command: CreateInvoice, derive: Derive, now: datetime
+) -> LoadedInvoice:
+    """Make an invoice with a locked quote per method.
+
+    Raises:
+        Invalid: an unknown method or currency, or an amount that cannot be paid.
+        RateUnavailable: a method asked for, or every method, has no usable rate.
+        Conflict: its order has an invoice already, and was to have only one.
+    """
+    if command.is_order_id_unique and command.order_id is not None:
+        require_new_order(tx, store_id, command.order_id)
+    assets = _offered(tx, catalogue, command, now)
+    record = _record(tx, catalogue, store_id, command, assets, now)
+    entries = [
+        MethodRecord(
+            record.id,
+            position,
+            asset.method,
+            asset.network,
+            _depth(catalogue, command, asset),
+            own_rate=None if command.currency == asset.symbol.upper() else command.rates.get(asset.method),
+        )
+        for position, asset in enumerate(assets)
+    ]
+    loaded = LoadedInvoice(record, entries, {}, {}, (), {})
+    quotes = locked(tx, catalogue, loaded, entries, now)
+    invoices.add(tx, record, entries)
+    want(tx, catalogue, command.currency, now)
+    invoices.add_quotes(tx, record.id, quotes)
+    addresses: dict[str, AddressRecord] = {}
+    if command.provision:
+        for entry in entries:
+            issued = issue_address(tx, catalogue, record, entry, derive, now)
+            addresses[issued.family] = issued
+        entries = [replace(entry, provisioned_at=now) for entry in entries]
+    loaded = replace(loaded, methods=entries, quotes={method: [quote] for method, quote in quotes}, addresses=addresses)
+    tell(tx, catalogue, loaded, [EventType.INVOICE_CREATED], now)
+    return loaded
+
+
+def require_new_order(tx: Tx, store_id: str, order_id: str) -> None:
+    """Raises:
+    Conflict: the store has an invoice with this `order_id`.
+    """
+    existing = invoices.of_order(tx, store_id, order_id)
+    if existing is not None:
+        raise Conflict("order_id_taken", f"Invoice {existing} has this order_id already.")
+
+
+def _record(
+    tx: Tx, catalogue: Catalogue, store_id: str, command: CreateInvoice, assets: Sequence[Asset], now: datetime
+) -> InvoiceRecord:
+    terms = catalogue.invoices
+    tolerance = command.tolerance or terms.tolerance
+    expires_at = None
+    if command.type is not Type.REUSABLE:
+        default = POOL_EXPIRES_IN if command.type is Type.POOL else terms.expires_in
+        expires_at = terms_begin(tx, (asset.network for asset in assets), now) + (command.expires_in or default)
+    return InvoiceRecord(
+        id=new_id("inv", now),
+        store_id=store_id,
+        type=command.type,
+        status=Status.OPEN,
+        payment_state=PaymentState.NONE,
+        sweep_state=InvoiceSweep.NOT_APPLICABLE,
+        amount=command.amount,
+        min_amount=command.min_amount,
+        currency=command.currency,
+        markup_percent=command.markup_percent,
+        display_currency=command.display_currency,
+        display_rate=_display_rate(tx, catalogue, command, now),
+        under_percent=tolerance.under_percent,
+        over_percent=tolerance.over_percent,
+        is_late_accepted=terms.late_payment == "accept",
+        name=command.name,
+        description=command.description,
+        order_id=command.order_id,
+        is_order_id_unique=command.is_order_id_unique,
+        customer=command.customer,
+        metadata=json.dumps(command.metadata or {}, ensure_ascii=False),
+        language=command.language,
+        success_url=command.success_url,
+        fail_url=command.fail_url,
+        quote_seconds=_seconds(terms.quote_valid_for),
+        monitor_seconds=_seconds(terms.monitor_for),
+        created_at=now,
+        updated_at=now,
+        expires_at=expires_at,
+        monitor_until=None if expires_at is None else expires_at + terms.monitor_for,
+    )
+
+
+def _display_rate(tx: Tx, catalogue: Catalogue, command: CreateInvoice, now: datetime) -> Decimal | None:
+    """What one whole coin of the price costs in the currency that it is shown in beside its own."""
+    if command.display_currency is None:
+        return None
+    coin = command.currency.lower()
+    fit = usable(tx, catalogue, coin, command.display_currency, now)
+    if fit is None:
+        reason = why_unusable(tx, catalogue, coin, command.display_currency, now)
+        raise RateUnavailable(coin, command.display_currency, reason)
+    return fit.value
+
+
+def _offered(tx: Tx, catalogue: Catalogue, command: CreateInvoice, now: datetime) -> list[Asset]:
+    """The assets asked for; if none are named, all that the price can be told in.
+
+    Raises:
+        Invalid: names every method that is not offered.
+        RateUnavailable: none are named, and no rate is known for any.
+    """
+    if not command.methods:
+        refused = refused_methods.reasons(tx)
+        fit = [asset for asset in catalogue.assets.values() if asset.method not in refused]
+        known = [asset for asset in fit if _has_rate(tx, catalogue, command, asset, now)]
+        if not known:
+            first = next(iter(catalogue.assets.values()))
+            reason = why_unusable(tx, catalogue, first.symbol, command.currency, now)
+            raise RateUnavailable("any method", command.currency, f"{first.symbol}: {reason}")
+        return known
+    problems = [
+        FieldProblem(f"/methods/{position}", "unknown_method", f'No payment method "{method}" is offered here.')
+        for position, method in enumerate(command.methods)
+        if method not in catalogue.assets
+    ]
+    if problems:
+        raise Invalid(problems)
+    return [catalogue.assets[method] for method in dict.fromkeys(command.methods)]
+
+
+def _has_rate(tx: Tx, catalogue: Catalogue, command: CreateInvoice, asset: Asset, now: datetime) -> bool:
+    if command.currency == asset.symbol.upper() or asset.method in command.rates:
+        return True
+    return usable(tx, catalogue, asset.symbol, command.currency, now) is not None
+
+
+def _depth(catalogue: Catalogue, command: CreateInvoice, asset: Asset) -> int:
+    """How many confirmations a deposit by this method needs."""
+    default = catalogue.networks[asset.network].confirmations
+    match command.confirmations:
+        case None:
+            return default
+        case int(depth):
+            return depth
+        case by_method:
+            return by_method.get(asset.method, default)
+
+
+def _seconds(span: timedelta) -> int:
+    return int(span.total_seconds())
