@@ -4,6 +4,7 @@ import ast
 import json
 import re
 import shlex
+import subprocess
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -182,20 +183,61 @@ def test_the_retry_schedule_is_the_codes() -> None:
     assert waits.split(" | ") == [format_duration(wait) for wait in STANDARD.waits]
 
 
-def verifiers() -> list[str]:
-    return re.findall(r"^```python\n(.*?)^```", page("webhooks"), re.MULTILINE | re.DOTALL)
+def fenced(language: str) -> list[str]:
+    """The pieces of code on the page about webhooks, in order."""
+    return re.findall(rf"^```{language}\n(.*?)^```", page("webhooks"), re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.parametrize("source", verifiers(), ids=["with a library", "by hand"])
-def test_a_receiver_written_from_the_page_believes_our_signature_and_no_other(source: str) -> None:
+EVENT_ID, BODY = "evt_1", b'{"id": "evt_1", "type": "invoice.paid"}'
+RANDOM = signing.Secret.from_key(bytes(range(32))).reveal()
+STALE = datetime(2020, 1, 1, tzinfo=UTC)
+
+
+def signed(secret: str, body: bytes = BODY, sent_at: datetime | None = None, *, is_hex: bool) -> dict[str, str]:
+    read = signing.Secret.from_text if is_hex else signing.Secret.of_any
+    signature_format = signing.SignatureFormat.HEX if is_hex else signing.SignatureFormat.STANDARD
+    signer = signing.Signer(signature_format, (read(secret),))
+    return signer.headers(EVENT_ID, sent_at or datetime.now(UTC), body)
+
+
+@pytest.mark.parametrize(
+    ("number", "secret"),
+    [(0, RANDOM), (1, RANDOM), (1, "any text"), (2, RANDOM), (2, "any text")],
+    ids=["with a library", "by hand", "by hand, a callback", "in hex", "in hex, any text"],
+)
+def test_a_receiver_written_from_the_page_believes_our_signature_and_no_other(number: int, secret: str) -> None:
     written: dict[str, Any] = {}
-    exec(compile(source, "webhooks.md", "exec"), written)
-    verified = written["verified"]
-    secret, body = signing.Secret.from_key(bytes(range(32))), b'{"id": "evt_1", "type": "invoice.paid"}'
-    headers = signing.headers([secret], "evt_1", datetime.now(UTC), body)
-    stale = signing.headers([secret], "evt_1", datetime(2020, 1, 1, tzinfo=UTC), body)
-    assert verified(secret.reveal(), headers, body)["type"] == "invoice.paid"
+    exec(compile(fenced("python")[number], "webhooks.md", "exec"), written)
+    verified, is_hex = written["verified"], number == 2
+    assert verified(secret, signed(secret, is_hex=is_hex), BODY)["type"] == "invoice.paid"
     with pytest.raises((ValueError, WebhookVerificationError)):
-        verified(secret.reveal(), headers, body.replace(b"paid", b"lost"))
-    with pytest.raises((ValueError, WebhookVerificationError)):
-        verified(secret.reveal(), stale, body)
+        verified(secret, signed(secret, is_hex=is_hex), BODY.replace(b"paid", b"lost"))
+    if not is_hex:
+        with pytest.raises((ValueError, WebhookVerificationError)):
+            verified(secret, signed(secret, sent_at=STALE, is_hex=False), BODY)
+
+
+CALLED = """
+const { cases } = JSON.parse(require("node:fs").readFileSync(0));
+const outcome = ([secret, headers, body]) => {
+  try { return verified(secret, headers, Buffer.from(body)).type } catch (error) { return error.message }
+};
+console.log(JSON.stringify(cases.map(outcome)));
+"""
+
+
+@pytest.mark.parametrize("is_hex", [False, True], ids=["standard", "in hex"])
+def test_a_receiver_in_javascript_does_so_too(is_hex: bool) -> None:
+    lost = BODY.replace(b"paid", b"lost").decode()
+    cases = [(secret, signed(secret, is_hex=is_hex), BODY.decode()) for secret in (RANDOM, "any text")]
+    cases += [(secret, headers, lost) for secret, headers, _ in cases]
+    cases.append((RANDOM, signed(RANDOM, sent_at=STALE, is_hex=is_hex), BODY.decode()))
+    done = subprocess.run(
+        ["node", "-e", fenced("js")[is_hex] + CALLED],
+        input=json.dumps({"cases": cases}),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    stale = "invoice.paid" if is_hex else "too old: perhaps somebody sends an old message again"
+    assert json.loads(done.stdout) == ["invoice.paid"] * 2 + ["wrong signature"] * 2 + [stale]

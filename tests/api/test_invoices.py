@@ -151,7 +151,14 @@ async def test_an_invoice_may_be_priced_in_a_coin_itself(api: Api) -> None:
         ({"success_url": "https://shop.example/" + "x" * 2048}, "/success_url"),
         ({"fail_url": 1}, "/fail_url"),
         ({"provision": "yes"}, "/provision"),
-        ({"callback_url": "https://shop.example"}, "/callback_url"),
+        ({"callback_url": "https://internal.example"}, "/callback_url"),
+        ({"callback_retries": 0}, "/callback_url"),
+        ({"callback_secret": "s"}, "/callback_url"),
+        ({"callback_url": "https://shop.example", "callback_retries": 21}, "/callback_retries"),
+        ({"callback_url": "https://shop.example", "callback_retries": -1}, "/callback_retries"),
+        ({"callback_url": "https://shop.example", "callback_secret": ""}, "/callback_secret"),
+        ({"callback_url": "https://shop.example", "callback_secret": "whsec_short"}, "/callback_secret"),
+        ({"callback_url": "https://shop.example", "callback_echo_secret": True}, "/callback_secret"),
     ],
 )
 async def test_what_cannot_be_is_refused_with_a_pointer_to_it(api: Api, changed: dict[str, Any], pointer: str) -> None:

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
-from paynode.domain.signing import MalformedSecret, Secret, headers, sign
+from paynode.domain.signing import MalformedSecret, Secret, SignatureFormat, Signer, headers, sign
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 MESSAGE_ID = "msg_p5jXN8AQM9LWM0D4loKWxJek"
@@ -106,3 +106,16 @@ def test_an_empty_text_is_no_secret() -> None:
 def test_a_secret_never_prints_its_key() -> None:
     secret = Secret.from_text("do not print")
     assert "do not print" not in f"{secret} {secret!r}"
+
+
+def test_a_hex_signature_is_what_a_shell_makes_of_the_body_and_the_secrets_text() -> None:
+    """Source: `printf '%s' '{"test": 2432232314}' | openssl dgst -sha256 -hmac SECRET`, for each of the two."""
+    old = Secret.from_text("any text")
+    signer = Signer(SignatureFormat.HEX, (Secret.from_text(SECRET), old))
+    signed = signer.headers(MESSAGE_ID, SENT_AT, BODY)
+    assert signed == {
+        "webhook-id": MESSAGE_ID,
+        "webhook-timestamp": "1614265330",
+        "x-signature": "80ec8a89ce3cd22133a1066caecb4d04fea7467657c8514d717ec42c38a5c94c",
+        "x-signature-old": "43c7b8e7da764e71167c903116c8632f02ea9874488fcfa6741cddaf18301c80",
+    }

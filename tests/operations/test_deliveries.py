@@ -21,7 +21,7 @@ from paynode.operations.deliveries import (
     ATTEMPTS_KEPT_MAX,
     EXCERPT_BYTES_MAX,
     IN_FLIGHT_MAX,
-    IN_FLIGHT_PER_ENDPOINT_MAX,
+    IN_FLIGHT_PER_LANE_MAX,
     Attempt,
     excerpt_text,
 )
@@ -101,7 +101,7 @@ def attempts(shop: Shop, delivery: DeliveryRecord) -> list[AttemptRecord]:
 
 def picked(shop: Shop, now: datetime, in_flight: dict[str, str] | None = None) -> list[str]:
     """The events of the deliveries that are due."""
-    return [one.delivery.event_id for one in shop.database.read(deliveries.due, now, in_flight or {})]
+    return [one.event_id for one in shop.database.read(deliveries.due, now, in_flight or {})]
 
 
 def replay(shop: Shop, delivery: DeliveryRecord, now: datetime = NOW) -> DeliveryRecord:
@@ -134,8 +134,8 @@ def test_what_is_under_way_is_not_picked_again_and_keeps_its_place(shop: Shop) -
     event_ids = tell(shop, 6)
     in_flight: dict[str, str] = {}
     for due in shop.database.read(deliveries.due, NOW, in_flight):
-        in_flight[due.delivery.id] = endpoint.id
-    assert len(in_flight) == IN_FLIGHT_PER_ENDPOINT_MAX
+        in_flight[due.delivery_id] = due.lane
+    assert len(in_flight) == IN_FLIGHT_PER_LANE_MAX
     assert picked(shop, NOW, in_flight) == []
     landed = next(one for one in owed(shop, endpoint) if one.event_id == event_ids[1])
     record(shop, landed, Answered(200))
@@ -144,13 +144,13 @@ def test_what_is_under_way_is_not_picked_again_and_keeps_its_place(shop: Shop) -
 
 
 def test_however_many_endpoints_hang_another_one_always_has_a_place(shop: Shop) -> None:
-    crowd = IN_FLIGHT_MAX // IN_FLIGHT_PER_ENDPOINT_MAX
+    crowd = IN_FLIGHT_MAX // IN_FLIGHT_PER_LANE_MAX
     hanging = {f"dlv_{n}": f"whe_{n % crowd}" for n in range(IN_FLIGHT_MAX)}
     first, second = add_endpoint(shop), add_endpoint(shop)
     tell(shop, 3)
     found = shop.database.read(deliveries.due, NOW, hanging)
-    assert sorted(one.endpoint.id for one in found) == sorted([first.id, second.id])
-    crowded = hanging | {one.delivery.id: one.endpoint.id for one in found}
+    assert sorted(one.lane for one in found) == sorted([first.id, second.id])
+    crowded = hanging | {one.delivery_id: one.lane for one in found}
     assert picked(shop, NOW, crowded) == []
 
 

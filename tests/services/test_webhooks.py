@@ -25,7 +25,7 @@ from paynode.domain.delivery import STANDARD
 from paynode.domain.events import EventType
 from paynode.operations import deliveries, endpoints
 from paynode.operations.announcing import announce
-from paynode.operations.deliveries import IN_FLIGHT_PER_ENDPOINT_MAX
+from paynode.operations.deliveries import IN_FLIGHT_PER_LANE_MAX
 from paynode.outbound import Outbound
 from paynode.services import webhooks
 from paynode.store import outbox
@@ -296,7 +296,7 @@ async def test_a_receiver_that_is_gone_is_disabled_and_the_other_endpoint_hears_
 async def test_bad_receivers_delay_no_good_one(bench: Bench) -> None:
     """Twenty endpoints, all bad but one, and more events than they have places: the good one gets them all while the
     hanging ones hold their first."""
-    events_count = 3 * IN_FLIGHT_PER_ENDPOINT_MAX
+    events_count = 3 * IN_FLIGHT_PER_LANE_MAX
     bad = {f"/bad/{n}": manner for n, manner in enumerate(["hang"] * 16 + ["500", "flood", "redirect"])}
     bench.receiver.manners |= bad
     for path in bad:
@@ -309,7 +309,7 @@ async def test_bad_receivers_delay_no_good_one(bench: Bench) -> None:
     await bench.until(lambda: bench.states(good) == {"delivered"})
     for path, manner in bad.items():
         if manner == "hang":
-            assert len(bench.receiver.hooks_of(path)) <= IN_FLIGHT_PER_ENDPOINT_MAX
+            assert len(bench.receiver.hooks_of(path)) <= IN_FLIGHT_PER_LANE_MAX
 
 
 async def test_a_backlog_goes_out_with_few_at_a_time_and_each_once(bench: Bench) -> None:
@@ -394,7 +394,7 @@ async def test_the_log_tells_the_host_of_a_failure_and_no_secret(bench: Bench) -
         bench.tell("private")
         await bench.until_attempts(endpoint, 1)
     [entry] = entries
-    assert (entry["endpoint"], entry["status"]) == (endpoint.id, 500)
+    assert (entry["lane"], entry["status"]) == (endpoint.id, 500)
     assert entry["host"] == f"127.0.0.1:{bench.receiver.port}"
     for secret in (endpoint.secret, "token-in-path", "private", "thanks"):
         assert secret not in repr(entry)

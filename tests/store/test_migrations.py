@@ -6,7 +6,9 @@ import apsw
 import pytest
 
 from paynode.store import database as databases
+from paynode.store.database import Database
 from paynode.store.invoices import INVOICE
+from paynode.store.outbox import ATTEMPT, DELIVERY
 
 OLD_ROWS = """
 insert into stores values ('sto_1', 'main', 0, 1);
@@ -19,21 +21,34 @@ insert into quotes (invoice_id, method, units, rate, locked_at, valid_until) val
 insert into addresses (address, family, account, hd_index, invoice_id, issued_at) values ('x', 'sim', 0, 0, 'inv_1', 1);
 insert into watches (network, address, store_id, invoice_id, depth, floor) values ('a', 'x', 'sto_1', 'inv_1', 2, 1);
 """
+OLD_DELIVERY = """
+insert into stores values ('sto_1', 'main', 0, 1);
+insert into webhook_endpoints (id, store_id, url, events, secret, state, created_at)
+    values ('whe_1', 'sto_1', 'https://shop.example', '*', 'whsec_', 'enabled', 0);
+insert into events values ('evt_1', 'sto_1', 'ping', 'whe_1', 1, x'7b7d', 5);
+insert into deliveries values ('dlv_1', 'sto_1', 'whe_1', 'evt_1', 'due', 1, 7, 5);
+insert into delivery_attempts values ('dlv_1', 1, 6, 500, 3, null, 'no');
+"""
+
+
+def migrated(folder: Path, monkeypatch: pytest.MonkeyPatch, rows: str, made_by: str) -> Database:
+    """A database with these rows from before the migration that has `made_by` in it, migrated."""
+    path, every = folder / "paynode.db", databases._migrations()
+    before = next(number for number, sql in enumerate(every) if made_by in sql)
+    monkeypatch.setattr(databases, "_migrations", lambda: every[:before])
+    databases.create(path)
+    connection = apsw.Connection(str(path))
+    for _ in connection.execute(rows):
+        pass
+    connection.close()
+    monkeypatch.setattr(databases, "_migrations", lambda: every)
+    return databases.open(path)
 
 
 def test_invoices_keep_all_that_refers_to_them_when_their_table_is_made_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path, every = tmp_path / "paynode.db", databases._migrations()
-    before = next(number for number, sql in enumerate(every) if "create table invoices_before" in sql)
-    monkeypatch.setattr(databases, "_migrations", lambda: every[:before])
-    databases.create(path)
-    connection = apsw.Connection(str(path))
-    for _ in connection.execute(OLD_ROWS):
-        pass
-    connection.close()
-    monkeypatch.setattr(databases, "_migrations", lambda: every)
-    database = databases.open(path)
+    database = migrated(tmp_path, monkeypatch, OLD_ROWS, "create table invoices_before")
     row = database.read(lambda tx: tx.row(f"select {INVOICE.sql} from invoices"))
     assert row is not None
     record = INVOICE.decode(row)
@@ -41,4 +56,19 @@ def test_invoices_keep_all_that_refers_to_them_when_their_table_is_made_anew(
     assert database.read(lambda tx: tx.rows("pragma foreign_key_check")) == []
     with pytest.raises(apsw.ConstraintError, match="FOREIGN KEY"):
         database.write(lambda tx: tx.run("delete from invoices"))
+    database.close()
+
+
+def test_deliveries_keep_their_attempts_when_callbacks_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    database = migrated(tmp_path, monkeypatch, OLD_DELIVERY, "create table deliveries_before")
+    row = database.read(lambda tx: tx.row(f"select {DELIVERY.sql} from deliveries"))
+    assert row is not None
+    delivery = DELIVERY.decode(row)
+    assert (delivery.endpoint_id, delivery.callback_of, delivery.lane) == ("whe_1", None, "whe_1")
+    assert (delivery.state, delivery.attempt_count) == ("due", 1)
+    row = database.read(lambda tx: tx.row(f"select {ATTEMPT.sql} from delivery_attempts"))
+    assert row is not None
+    attempt = ATTEMPT.decode(row)
+    assert (attempt.delivery_id, attempt.status, attempt.response_excerpt) == ("dlv_1", 500, "no")
+    assert database.read(lambda tx: tx.rows("pragma foreign_key_check")) == []
     database.close()

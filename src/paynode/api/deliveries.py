@@ -1,4 +1,4 @@
-"""Deliveries: what was sent to webhook endpoints, how it went, and sending it again."""
+"""Deliveries: what was sent to webhook endpoints and to invoices' callbacks, how it went, and sending it again."""
 
 from typing import Annotated, ClassVar
 
@@ -8,9 +8,10 @@ from paynode.api.parameters import IdOf
 from paynode.api.query import PageQuery
 from paynode.api.routes import Call, Routes, answer
 from paynode.domain.delivery import Status
-from paynode.domain.errors import NotFound
+from paynode.domain.events import EventType
 from paynode.operations import deliveries
 from paynode.operations.once import Answer
+from paynode.operations.receivers import receiver_of
 from paynode.operations.views import webhooks as views
 from paynode.operations.views.webhooks import DeliveryView
 from paynode.store import outbox
@@ -29,15 +30,24 @@ class DeliveriesQuery(PageQuery, frozen=True):
 class DeliveryListQuery(DeliveriesQuery, frozen=True):
     state: tuple[Status, ...] = ()
     event: Annotated[str, IdOf("evt")] | None = None
+    type: tuple[EventType, ...] = ()
     endpoint: Annotated[str, IdOf("whe")] | None = None
+    invoice: Annotated[str, IdOf("inv")] | None = None
 
 
 @routes.get("/v1/deliveries", DeliveryListQuery, scope="webhooks:read", shows=ListView[DeliveryView])
 def list_all(call: Call[DeliveryListQuery], tx: Tx) -> Answer:
-    """List what was sent to webhook endpoints."""
+    """List what was sent to webhook endpoints and callbacks."""
     query = call.form
     found, has_more = outbox.listed_deliveries(
-        tx, call.store_id, query.page, states=query.state, event_id=query.event, endpoint_id=query.endpoint
+        tx,
+        call.store_id,
+        query.page,
+        states=query.state,
+        event_id=query.event,
+        types=query.type,
+        endpoint_id=query.endpoint,
+        subject=query.invoice,
     )
     return list_answer((delivery_view(tx, record) for record in found), query.page, has_more=has_more)
 
@@ -45,10 +55,7 @@ def list_all(call: Call[DeliveryListQuery], tx: Tx) -> Answer:
 @routes.get("/v1/deliveries/<delivery_id>", scope="webhooks:read", shows=DeliveryView)
 def show(call: Call[Nothing], tx: Tx) -> Answer:
     """Show a delivery with its attempts."""
-    record = outbox.delivery(tx, call.path["delivery_id"])
-    if record is None or call.store_id not in {None, record.store_id}:
-        raise NotFound("delivery")
-    return answer(delivery_view(tx, record))
+    return answer(delivery_view(tx, deliveries.load(tx, call.path["delivery_id"], call.store_id)))
 
 
 @routes.post(
@@ -65,5 +72,6 @@ def replay(call: Call[Nothing], tx: Tx) -> Answer:
 
 
 def delivery_view(tx: Tx, record: DeliveryRecord) -> DeliveryView:
-    """A delivery with its endpoint's URL and its attempts."""
-    return views.delivery(record, outbox.endpoint(tx, record.endpoint_id), outbox.attempts(tx, record.id))
+    """A delivery with its receiver's URL and its attempts."""
+    receiver = receiver_of(tx, record)
+    return views.delivery(record, None if receiver is None else receiver.url, outbox.attempts(tx, record.id))

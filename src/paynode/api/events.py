@@ -1,5 +1,6 @@
 """Events: what happened, exactly as webhooks tell it."""
 
+from datetime import datetime
 from typing import ClassVar
 
 from paynode.api.body import Nothing
@@ -26,13 +27,23 @@ class EventsQuery(PageQuery, frozen=True):
 class EventListQuery(EventsQuery, frozen=True):
     type: tuple[EventType, ...] = ()
     subject: str | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
 
 
 @routes.get("/v1/events", EventListQuery, scope="events:read", shows=ListView[EventView])
 def list_all(call: Call[EventListQuery], tx: Tx) -> Answer:
     """List events, the newest first."""
     query = call.form
-    found, has_more = outbox.listed_events(tx, call.store_id, query.page, types=query.type, subject=query.subject)
+    found, has_more = outbox.listed_events(
+        tx,
+        call.store_id,
+        query.page,
+        types=query.type,
+        subject=query.subject,
+        created_after=query.created_after,
+        created_before=query.created_before,
+    )
     return list_answer((views.event(record) for record in found), query.page, has_more=has_more)
 
 

@@ -9,6 +9,7 @@ from typing import Annotated
 from msgspec import UNSET, Meta, UnsetType
 
 from paynode.api.body import Form, Number, WebUrl, pointer, shown
+from paynode.api.callback_form import CallbackSecret, CallbackUrl, read_callback
 from paynode.api.currencies import CURRENCIES
 from paynode.api.method_names import chosen
 from paynode.api.numbers import (
@@ -24,6 +25,7 @@ from paynode.domain.errors import FieldProblem, Invalid
 from paynode.domain.invoice import Tolerance, Type
 from paynode.operations.catalogue import Catalogue
 from paynode.operations.creating import CONFIRMATIONS_MAX, CreateInvoice
+from paynode.operations.endpoints import Check
 
 EXPIRES_MIN, EXPIRES_MAX = timedelta(seconds=60), timedelta(days=365)
 TOLERANCE_PERCENT_MAX = Decimal(50)
@@ -70,10 +72,14 @@ class InvoiceForm(Form, frozen=True):
     language: LanguageTag | None = None
     success_url: WebUrl | None = None
     fail_url: WebUrl | None = None
+    callback_url: CallbackUrl | None = None
+    callback_secret: CallbackSecret | None = None
+    callback_retries: int | None = None
+    callback_echo_secret: bool = False
     provision: bool = False
 
 
-def read_invoice(catalogue: Catalogue, form: InvoiceForm) -> CreateInvoice:
+def read_invoice(catalogue: Catalogue, form: InvoiceForm, check: Check) -> CreateInvoice:
     """The command that the form gives.
 
     Raises:
@@ -104,6 +110,7 @@ def read_invoice(catalogue: Catalogue, form: InvoiceForm) -> CreateInvoice:
         language=read_language(form.language, problems),
         success_url=None if form.success_url is None else form.success_url.text,
         fail_url=None if form.fail_url is None else form.fail_url.text,
+        callback=read_callback(form, check, problems),
         provision=form.provision,
     )
     if form.unique_order_id and form.order_id is None:

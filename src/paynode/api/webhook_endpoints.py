@@ -1,5 +1,6 @@
 """Webhook endpoints: where a store hears of events."""
 
+from datetime import datetime
 from typing import Annotated
 
 from msgspec import Meta
@@ -7,12 +8,15 @@ from msgspec import Meta
 from paynode.api.body import Form, Nothing
 from paynode.api.lists import ListView, list_answer
 from paynode.api.routes import NO_CONTENT, Call, Routes, answer
-from paynode.operations import endpoints
+from paynode.domain.errors import Invalid
+from paynode.domain.signing import SignatureFormat
+from paynode.operations import endpoints, replaying
 from paynode.operations.once import Answer
 from paynode.operations.views import webhooks as views
-from paynode.operations.views.webhooks import EndpointView, EventView
+from paynode.operations.views.webhooks import EndpointView, EventView, ReplayView
 from paynode.store import outbox
 from paynode.store.database import Tx
+from paynode.store.ids import is_id
 from paynode.store.outbox import EndpointRecord
 
 routes = Routes()
@@ -20,13 +24,15 @@ routes = Routes()
 Url = Annotated[str, Meta(max_length=2048)]
 Patterns = Annotated[list[Annotated[str, Meta(max_length=100)]], Meta(max_length=100)]
 
-SecretText = Annotated[str, Meta(max_length=200)]
+SecretText = Annotated[str, Meta(min_length=1, max_length=200)]
+Moment = Annotated[datetime, Meta(tz=True)]
 
 
 class EndpointForm(Form, frozen=True):
     url: Url
     events: Patterns | None = None  # all
     secret: SecretText | None = None
+    signature_format: SignatureFormat = SignatureFormat.STANDARD
     store: Annotated[str, Meta(max_length=30)] | None = None
 
 
@@ -34,9 +40,17 @@ class RotationForm(Form, frozen=True):
     secret: SecretText | None = None
 
 
+class ReplayForm(Form, frozen=True):
+    created_after: Moment
+    created_before: Moment | None = None  # now
+    only_failed: bool = False
+    starting_after: Annotated[str, Meta(max_length=30)] | None = None
+
+
 class EndpointChange(Form, frozen=True):
     url: Url | None = None
     events: Patterns | None = None
+    signature_format: SignatureFormat | None = None
     state: Annotated[str, Meta(max_length=20)] | None = None
 
 
@@ -57,6 +71,7 @@ def create(call: Call[EndpointForm], tx: Tx) -> Answer:
         url=form.url,
         events=["*"] if form.events is None else form.events,
         secret=form.secret,
+        signature_format=form.signature_format,
         now=call.now,
         check=node.check_outbound,
     )
@@ -78,7 +93,7 @@ def show(call: Call[Nothing], tx: Tx) -> Answer:
 
 @routes.patch("/v1/webhook_endpoints/<endpoint_id>", EndpointChange, scope="webhooks:write", shows=EndpointView)
 def change(call: Call[EndpointChange], tx: Tx) -> Answer:
-    """Change an endpoint: its URL, its events, whether it is enabled."""
+    """Change an endpoint: its URL, its events, how it is signed, whether it is enabled."""
     node, form = call.node, call.form
     record = endpoints.update_endpoint(
         tx,
@@ -88,6 +103,7 @@ def change(call: Call[EndpointChange], tx: Tx) -> Answer:
         url=form.url,
         events=form.events,
         state=form.state,
+        signature_format=form.signature_format,
         now=call.now,
         check=node.check_outbound,
     )
@@ -108,6 +124,42 @@ def rotate_secret(call: Call[RotationForm], tx: Tx) -> Answer:
     """Give an endpoint a new secret. The answer shows it; a replay of it does not."""
     record = endpoints.rotate_secret(tx, call.path["endpoint_id"], call.store_id, secret=call.form.secret, now=call.now)
     return _with_secret(record, 200)
+
+
+@routes.post("/v1/webhook_endpoints/<endpoint_id>/enable", Nothing, scope="webhooks:write", shows=EndpointView)
+def enable(call: Call[Nothing], tx: Tx) -> Answer:
+    """Enable an endpoint that was disabled. It hears of what happens from now on; replay what it missed."""
+    return answer(views.endpoint(endpoints.enable(tx, call.path["endpoint_id"], call.store_id)))
+
+
+@routes.post(
+    "/v1/webhook_endpoints/<endpoint_id>/replay",
+    ReplayForm,
+    scope="webhooks:write",
+    shows=ReplayView,
+    refuses=("endpoint_disabled",),
+)
+def replay(call: Call[ReplayForm], tx: Tx) -> Answer:
+    """Send an endpoint again what happened in a span of time.
+
+    One call looks at a thousand events at most: with `has_more`, ask again with `starting_after` = `next_cursor`.
+    """
+    form = call.form
+    if form.starting_after is not None and not is_id(form.starting_after, "evt"):
+        raise Invalid.field("/starting_after", "not_an_id", "Give the `next_cursor` of the answer before.")
+    done = replaying.replay_span(
+        tx,
+        call.path["endpoint_id"],
+        call.store_id,
+        created_after=form.created_after,
+        created_before=form.created_before or call.now,
+        starting_after=form.starting_after,
+        only_failed=form.only_failed,
+        now=call.now,
+    )
+    return answer(
+        ReplayView(endpoint=done.endpoint_id, count=done.count, has_more=done.has_more, next_cursor=done.next_cursor)
+    )
 
 
 @routes.post(

@@ -1,12 +1,12 @@
-"""The delivery machine: one event owed to one endpoint.
+"""The delivery machine: one event owed to one receiver.
 
     due --accepted--> delivered        due --not yet--> due, later
      |                                  ^
      +--gone, out of tries--> abandoned     replay: any -> due, at once
 
-At-least-once: only an answer of 2xx makes a delivery delivered, and one that
-reached the receiver without our learning of it is sent again. Once delivered it
-stays so, whatever a straggling attempt says, until someone replays it.
+At-least-once: only the answer that was agreed on makes a delivery delivered, and
+one that reached the receiver without our learning of it is sent again. Once
+delivered it stays so, whatever a straggling attempt says, until someone replays it.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ DeliveryId = NewType("DeliveryId", str)
 
 class Status(StrEnum):
     DUE = "due"  # to be attempted at `next_attempt_at`
-    DELIVERED = "delivered"  # the receiver answered 2xx
+    DELIVERED = "delivered"  # the receiver answered as agreed: 2xx, or exactly 200
     ABANDONED = "abandoned"  # we have stopped trying; a replay revives it
 
 
@@ -32,11 +32,21 @@ NEXT: Mapping[Status, frozenset[Status]] = {
 }
 
 
+ANY_2XX = range(200, 300)
+ONLY_200 = range(200, 201)
+RETRIES_MAX = 20  # of those that an invoice's maker counts
+RETRY_EVERY = timedelta(minutes=1)
+
+
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """How long to wait before each attempt; the first wait is before the first attempt."""
+    """How long to wait before each attempt, and which answers end the waiting.
+
+    The first wait is before the first attempt.
+    """
 
     waits: tuple[timedelta, ...]
+    accepted: range = ANY_2XX
 
     def wait(self, attempts_count: int) -> timedelta | None:
         """The wait once `attempts_count` attempts are made, or None if that was the last."""
@@ -58,6 +68,13 @@ STANDARD = Schedule(
         timedelta(hours=24),
     )
 )  # 75 hours and 36 minutes: a receiver that breaks on a Friday evening may be repaired on Monday
+
+
+def counted(retries: int) -> Schedule:
+    """At once, and then so many times more, one a minute, until the answer is exactly 200."""
+    assert 0 <= retries <= RETRIES_MAX
+    return Schedule((timedelta(0), *[RETRY_EVERY] * retries), ONLY_200)
+
 
 RETRY_AFTER_MAX = timedelta(hours=24)  # no receiver's wish makes us wait longer than our own longest step
 JITTER_PERCENT = 10  # jitter only adds, so that the schedule's span is a lower bound
@@ -91,7 +108,7 @@ Outcome = Answered | Unreachable | Forbidden
 class Verdict(StrEnum):
     ACCEPTED = "accepted"
     NOT_YET = "not_yet"
-    GONE = "gone"  # the receiver wants nothing more from us: its endpoint is to be disabled
+    GONE = "gone"  # the receiver wants nothing more from us: it is to get nothing more
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +122,10 @@ class Delivery:
         assert (self.status is Status.DUE) == (self.next_attempt_at is not None)
 
 
-def judge(outcome: Outcome) -> Verdict:
+def judge(outcome: Outcome, schedule: Schedule = STANDARD) -> Verdict:
     """What an attempt's outcome means, whatever came before."""
     match outcome:
-        case Answered(status) if 200 <= status < 300:
+        case Answered(status) if status in schedule.accepted:
             return Verdict.ACCEPTED
         case Answered(410):
             return Verdict.GONE
@@ -121,10 +138,10 @@ def after_attempt(
 ) -> tuple[Delivery, Verdict]:
     """The delivery after one more attempt that ended `now`, and what its outcome means.
 
-    `jitter`, in [0, 1), spreads deliveries that failed together. The caller
-    disables the endpoint if the verdict is `GONE`.
+    `jitter`, in [0, 1), spreads deliveries that failed together. If the verdict
+    is `GONE`, the caller sees to it that the receiver gets nothing more.
     """
-    verdict = judge(outcome)
+    verdict = judge(outcome, schedule)
     attempted = replace(delivery, attempts_count=delivery.attempts_count + 1)
     match verdict:
         case Verdict.ACCEPTED:

@@ -1,19 +1,23 @@
-"""Signatures of webhooks, as Standard Webhooks wants them.
+"""Signatures of webhooks: as Standard Webhooks wants them, or one plain header in hex.
 
 https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 
 Signed are the message's id, the moment of the attempt and the exact bytes of
 the body, so that none of them can be exchanged and an old message cannot be
 passed off as new. Each attempt signs afresh; the id stays.
+
+A receiver that knows no more than "HMAC of the body, in hex" gets just that. It
+cannot tell an old message from a new one, except by the event's id in the body.
 """
 
 import base64
 import binascii
 import hashlib
 import hmac
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from typing import Self
 
 PREFIX = "whsec_"
@@ -56,13 +60,19 @@ class Secret:
 
     @classmethod
     def from_text(cls, text: str) -> Self:
-        """The secret over the text itself, of any length but none: an invoice's own `callback_secret`.
-
-        A receiver that uses a Standard Webhooks library hands it the raw bytes.
-        """
+        """The secret over the bytes of the text itself, of any length but none."""
         if not text:
             raise MalformedSecret("a secret is not empty")
         return cls(text.encode())
+
+    @classmethod
+    def of_any(cls, text: str) -> Self:
+        """An invoice's own `callback_secret`: a text of any kind, or a `whsec_...`, which libraries decode.
+
+        Raises:
+            MalformedSecret: it is empty, or begins like the latter and is none.
+        """
+        return cls.parse(text) if text.startswith(PREFIX) else cls.from_text(text)
 
     def reveal(self) -> str:
         return PREFIX + base64.b64encode(self.key).decode("ascii")
@@ -88,6 +98,37 @@ def headers(secrets: Iterable[Secret], message_id: str, sent_at: datetime, body:
         "webhook-timestamp": timestamp(sent_at),
         "webhook-signature": " ".join(sign(secret, message_id, sent_at, body) for secret in secrets),
     }
+
+
+def hex_headers(secrets: Sequence[Secret], message_id: str, sent_at: datetime, body: bytes) -> dict[str, str]:
+    """The headers for a receiver that compares one hex text; during a rotation another has the old secret's."""
+    names = ("x-signature", "x-signature-old")
+    digests = (hmac.digest(secret.key, body, hashlib.sha256).hex() for secret in secrets)
+    return {
+        "webhook-id": message_id,
+        "webhook-timestamp": timestamp(sent_at),
+        **dict(zip(names, digests, strict=False)),
+    }
+
+
+class SignatureFormat(StrEnum):
+    STANDARD = "standard"  # Standard Webhooks
+    HEX = "hex"  # one header: the HMAC-SHA256 of the body, keyed with the secret's text as it is written
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """What one receiver's messages are signed with: the form, and the secrets in force, the newest first."""
+
+    format: SignatureFormat
+    secrets: tuple[Secret, ...]
+
+    def headers(self, message_id: str, sent_at: datetime, body: bytes) -> dict[str, str]:
+        match self.format:
+            case SignatureFormat.STANDARD:
+                return headers(self.secrets, message_id, sent_at, body)
+            case SignatureFormat.HEX:
+                return hex_headers(self.secrets, message_id, sent_at, body)
 
 
 def timestamp(moment: datetime) -> str:

@@ -1,4 +1,8 @@
-"""Events: written in the transaction that makes them true, and owed to every endpoint that wants them."""
+"""Events: written in the transaction that makes them true, and owed to all who want them.
+
+These are the endpoints of the store, or of every store where the node itself is concerned, and of an invoice's events
+its own callback.
+"""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -7,9 +11,12 @@ from typing import Any
 import msgspec
 
 from paynode.domain.events import EventType
+from paynode.operations import callbacks
 from paynode.operations.catalogue import Catalogue
 from paynode.operations.views.shapes import View, moment
 from paynode.store import bells, outbox
+from paynode.store import callbacks as callback_rows
+from paynode.store.callbacks import CallbackRecord
 from paynode.store.database import Tx
 from paynode.store.ids import new_id
 from paynode.store.outbox import DeliveryRecord, EndpointRecord, EventRecord
@@ -42,12 +49,34 @@ def announce(
         }
     )
     outbox.add_event(tx, EventRecord(event_id, store_id, kind, subject, sequence, payload, now))
-    for endpoint in _endpoints(tx, store_id) if only_endpoint is None else [only_endpoint]:
-        if only_endpoint is not None or wants(endpoint, kind):
-            delivery = DeliveryRecord(new_id("dlv", now), endpoint.store_id, endpoint.id, event_id, "due", 0, now, now)
-            outbox.add_delivery(tx, delivery)
-            tx.ring(bells.DELIVERIES)
+    if only_endpoint is not None:
+        owe(tx, only_endpoint, event_id, now)
+        return event_id
+    for endpoint in _endpoints(tx, store_id):
+        if wants(endpoint, kind):
+            owe(tx, endpoint, event_id, now)
+    callback = callback_rows.of_invoice(tx, subject)
+    if callback is not None and callback.gone_at is None:
+        owe(tx, callback, event_id, now)
     return event_id
+
+
+def owe(tx: Tx, receiver: EndpointRecord | CallbackRecord, event_id: str, now: datetime) -> None:
+    """Make an event due to a receiver."""
+    delivery = DeliveryRecord(
+        id=new_id("dlv", now),
+        store_id=receiver.store_id,
+        endpoint_id=receiver.id if isinstance(receiver, EndpointRecord) else None,
+        callback_of=receiver.invoice_id if isinstance(receiver, CallbackRecord) else None,
+        lane=receiver.id if isinstance(receiver, EndpointRecord) else callbacks.lane(receiver),
+        event_id=event_id,
+        state="due",
+        attempt_count=0,
+        next_attempt_at=now,
+        created_at=now,
+    )
+    outbox.add_delivery(tx, delivery)
+    tx.ring(bells.DELIVERIES)
 
 
 def _endpoints(tx: Tx, store_id: str | None) -> list[EndpointRecord]:

@@ -12,6 +12,7 @@ from paynode.domain.invoice import PaymentState, Status, Tolerance, Type
 from paynode.domain.money import Asset
 from paynode.domain.sweep import InvoiceSweep
 from paynode.operations.addresses import issue_address
+from paynode.operations.callbacks import CreateCallback, add_callback
 from paynode.operations.catalogue import Catalogue, Derive
 from paynode.operations.judging import tell
 from paynode.operations.loading import LoadedInvoice
@@ -52,6 +53,7 @@ class CreateInvoice:
     language: str | None = None
     success_url: str | None = None
     fail_url: str | None = None
+    callback: CreateCallback | None = None
     provision: bool = False  # issue addresses for every method now
 
 
@@ -83,6 +85,7 @@ def create_invoice(
     loaded = LoadedInvoice(record, entries, {}, {}, (), {})
     quotes = locked(tx, catalogue, loaded, entries, now)
     invoices.add(tx, record, entries)
+    callback = None if command.callback is None else add_callback(tx, record.id, store_id, command.callback)
     want(tx, catalogue, command.currency, now)
     invoices.add_quotes(tx, record.id, quotes)
     addresses: dict[str, AddressRecord] = {}
@@ -91,7 +94,8 @@ def create_invoice(
             issued = issue_address(tx, catalogue, record, entry, derive, now)
             addresses[issued.family] = issued
         entries = [replace(entry, provisioned_at=now) for entry in entries]
-    loaded = replace(loaded, methods=entries, quotes={method: [quote] for method, quote in quotes}, addresses=addresses)
+    locked_quotes = {method: [quote] for method, quote in quotes}
+    loaded = replace(loaded, methods=entries, quotes=locked_quotes, addresses=addresses, callback=callback)
     tell(tx, catalogue, loaded, [EventType.INVOICE_CREATED], now)
     return loaded
 

@@ -13,14 +13,18 @@ from decimal import Decimal
 from paynode.domain import delivery
 from paynode.domain.delivery import Answered, Delivery, DeliveryId, Outcome, Status, Unreachable, Verdict
 from paynode.domain.errors import Conflict, NotFound
-from paynode.operations import endpoints
+from paynode.operations import callbacks, endpoints
 from paynode.operations.catalogue import Catalogue
+from paynode.operations.receivers import Post, post, receiver_of, schedule_of
 from paynode.store import bells, outbox
+from paynode.store import callbacks as callback_rows
+from paynode.store.callbacks import CallbackRecord
 from paynode.store.database import Tx
-from paynode.store.outbox import AttemptRecord, DeliveryRecord, DueDelivery
+from paynode.store.outbox import AttemptRecord, DeliveryRecord, EndpointRecord
 
-IN_FLIGHT_PER_ENDPOINT_MAX = 4
-IN_FLIGHT_MAX = 64  # past it an endpoint gets one at a time, but always one: a bad receiver delays no other (I19)
+IN_FLIGHT_PER_LANE_MAX = 4
+IN_FLIGHT_MAX = 64  # past it a lane gets one at a time, but always one: a bad receiver delays no other (I19)
+IN_FLIGHT_OF_CALLBACKS_MAX = 128  # of all together: unlike endpoints, the servers they name have no number
 ATTEMPTS_KEPT_MAX = 50  # of a delivery, the newest; only replays make more than a schedule's eleven
 EXCERPT_BYTES_MAX = 1024
 
@@ -38,23 +42,27 @@ class Attempt:
     excerpt: bytes | None = None  # the answer's beginning, as sent
 
 
-def due(tx: Tx, now: datetime, in_flight: Mapping[str, str]) -> list[DueDelivery]:
-    """The deliveries to attempt now, each endpoint's in the order their time came.
+def due(tx: Tx, now: datetime, in_flight: Mapping[str, str]) -> list[Post]:
+    """What to post now: of each lane the deliveries in the order their time came.
 
-    `in_flight` holds the endpoint's id of each delivery under way, by the delivery's.
+    `in_flight` holds the lane of each delivery under way, by its id.
     """
-    count_by_endpoint = Counter(in_flight.values())
+    count_by_lane = Counter(in_flight.values())
     spare = IN_FLIGHT_MAX - len(in_flight)
-    found: list[DueDelivery] = []
-    for endpoint in outbox.due_endpoints(tx, now):
-        count = count_by_endpoint[endpoint.id]
-        room = min(IN_FLIGHT_PER_ENDPOINT_MAX - count, max(spare, 0 if count else 1))
+    callbacks_spare = IN_FLIGHT_OF_CALLBACKS_MAX - sum(map(is_of_callbacks, in_flight.values()))
+    found: list[Post] = []
+    for lane in outbox.due_lanes(tx, now):
+        count, is_callback = count_by_lane[lane], is_of_callbacks(lane)
+        room = min(IN_FLIGHT_PER_LANE_MAX - count, max(spare, 0 if count else 1))
+        if is_callback:
+            room = min(room, callbacks_spare)
         if room <= 0:
             continue
-        oldest = outbox.due_deliveries(tx, endpoint, now, limit=IN_FLIGHT_PER_ENDPOINT_MAX)
+        oldest = outbox.due_deliveries(tx, lane, now, limit=IN_FLIGHT_PER_LANE_MAX)
         chosen = [one for one in oldest if one.delivery.id not in in_flight][:room]
         spare -= len(chosen)
-        found += chosen
+        callbacks_spare -= len(chosen) if is_callback else 0
+        found += [post(tx, one, now) for one in chosen]
     return found
 
 
@@ -70,15 +78,20 @@ def record_attempt(tx: Tx, catalogue: Catalogue, attempt: Attempt, *, now: datet
     """Store an attempt and what follows from it for its delivery and, if the receiver is gone, for its endpoint."""
     record = outbox.delivery(tx, attempt.delivery_id)
     assert record is not None, "a delivery under way stays"
-    endpoint = outbox.endpoint(tx, record.endpoint_id)
+    receiver = receiver_of(tx, record)
     outcome = attempt.outcome
-    if endpoint is not None and endpoint.url != attempt.url and delivery.judge(outcome) is Verdict.GONE:
+    if receiver is not None and receiver.url != attempt.url and delivery.judge(outcome) is Verdict.GONE:
         outcome = Unreachable()  # the old address is gone; the new one has yet to speak
-    after, verdict = delivery.after_attempt(_machine(record), outcome, now=now, jitter=jitter)
+    schedule = schedule_of(receiver)
+    after, verdict = delivery.after_attempt(_machine(record), outcome, now=now, jitter=jitter, schedule=schedule)
     _keep(tx, attempt)
     recorded = _saved(tx, record, after)
-    if verdict is Verdict.GONE and endpoint is not None and endpoint.state == "enabled":
-        endpoints.disable(tx, catalogue, endpoint, "The receiver answered 410 Gone.", now)
+    if verdict is Verdict.GONE:
+        match receiver:
+            case EndpointRecord(state="enabled"):
+                endpoints.disable(tx, catalogue, receiver, "The receiver answered 410 Gone.", now)
+            case CallbackRecord():
+                callbacks.close(tx, receiver, now)
     return recorded
 
 
@@ -89,15 +102,37 @@ def replay(tx: Tx, delivery_id: str, store_id: str | None, now: datetime) -> Del
         NotFound: no such delivery of this store.
         Conflict: its endpoint is disabled or deleted.
     """
+    record = load(tx, delivery_id, store_id)
+    match receiver_of(tx, record):
+        case None:
+            raise Conflict("endpoint_deleted", "The webhook endpoint of this delivery was deleted.")
+        case EndpointRecord() as endpoint:
+            endpoints.require_enabled(endpoint)
+        case CallbackRecord() as callback:
+            callback_rows.set_gone(tx, callback.invoice_id, None)
+    return replay_now(tx, record, now)
+
+
+def replay_now(tx: Tx, record: DeliveryRecord, now: datetime) -> DeliveryRecord:
+    """Make a delivery due, whatever became of it; its receiver is known to be in force."""
+    tx.ring(bells.DELIVERIES)
+    return _saved(tx, record, delivery.replay(_machine(record), now=now))
+
+
+def load(tx: Tx, delivery_id: str, store_id: str | None) -> DeliveryRecord:
+    """The delivery.
+
+    Raises:
+        NotFound: there is none, or it is not of the given store.
+    """
     record = outbox.delivery(tx, delivery_id)
     if record is None or store_id not in {None, record.store_id}:
         raise NotFound("delivery")
-    endpoint = outbox.endpoint(tx, record.endpoint_id)
-    if endpoint is None:
-        raise Conflict("endpoint_deleted", "The webhook endpoint of this delivery was deleted.")
-    endpoints.require_enabled(endpoint)
-    tx.ring(bells.DELIVERIES)
-    return _saved(tx, record, delivery.replay(_machine(record), now=now))
+    return record
+
+
+def is_of_callbacks(lane: str) -> bool:
+    return not lane.startswith("whe_")
 
 
 def excerpt_text(excerpt: bytes) -> str:

@@ -1,13 +1,13 @@
 """Webhook endpoints: where a store wants to hear of events, and of which."""
 
-import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from paynode.domain.errors import Conflict, FieldProblem, Invalid, NotFound
 from paynode.domain.events import EventType
-from paynode.domain.signing import MalformedSecret, Secret
+from paynode.domain.signing import SignatureFormat
+from paynode.operations import webhook_secrets
 from paynode.operations.announcing import announce
 from paynode.operations.catalogue import Catalogue
 from paynode.operations.views import webhooks as views
@@ -18,8 +18,6 @@ from paynode.store.ids import new_id
 from paynode.store.outbox import EndpointRecord
 
 ENDPOINTS_MAX = 20  # of a store: every event is written and sent once for each that wants it
-SECRET_BYTES = 32
-OLD_SECRET_SIGNS_FOR = timedelta(hours=24)
 
 Check = Callable[[str], object]  # `Outbound.check`: raises `Refused` for an address that we would not post to
 
@@ -40,7 +38,15 @@ def load(tx: Tx, endpoint_id: str, store_id: str | None = None) -> EndpointRecor
 
 
 def create_endpoint(
-    tx: Tx, store_id: str, *, url: str, events: Sequence[str], secret: str | None, now: datetime, check: Check
+    tx: Tx,
+    store_id: str,
+    *,
+    url: str,
+    events: Sequence[str],
+    secret: str | None,
+    signature_format: SignatureFormat = SignatureFormat.STANDARD,
+    now: datetime,
+    check: Check,
 ) -> EndpointRecord:
     """Make an endpoint; without a secret of its owner's it gets a random one.
 
@@ -48,7 +54,11 @@ def create_endpoint(
         Invalid: a URL that is refused, a pattern that matches no event, or a malformed secret.
         Conflict: the store has as many as it may have.
     """
-    problems = [*_url_problems(url, check), *_events_problems(events), *_secret_problems(secret)]
+    problems = [
+        *url_problems(url, check),
+        *_events_problems(events),
+        *webhook_secrets.problems(secret, signature_format),
+    ]
     if problems:
         raise Invalid(problems)
     if len(outbox.endpoints_of(tx, store_id)) >= ENDPOINTS_MAX:
@@ -58,10 +68,11 @@ def create_endpoint(
         store_id=store_id,
         url=url,
         events=_joined(events),
-        secret=_secret(secret).reveal(),
+        secret=webhook_secrets.chosen_or_random(secret),
         state="enabled",
         reason=None,
         created_at=now,
+        signature_format=signature_format,
     )
     outbox.add_endpoint(tx, endpoint)
     return endpoint
@@ -76,6 +87,7 @@ def update_endpoint(
     url: str | None = None,
     events: Sequence[str] | None = None,
     state: str | None = None,
+    signature_format: SignatureFormat | None = None,
     now: datetime,
     check: Check,
 ) -> EndpointRecord:
@@ -87,7 +99,7 @@ def update_endpoint(
     """
     before = load(tx, endpoint_id, store_id)
     problems = [
-        *([] if url is None else _url_problems(url, check)),
+        *([] if url is None else url_problems(url, check)),
         *([] if events is None else _events_problems(events)),
         *([] if state is None else _state_problems(state)),
     ]
@@ -97,6 +109,7 @@ def update_endpoint(
         before,
         url=before.url if url is None else url,
         events=before.events if events is None else _joined(events),
+        signature_format=signature_format or before.signature_format,
     )
     if state == "enabled":
         changed = replace(changed, state=state, reason=None)
@@ -116,23 +129,25 @@ def rotate_secret(
         Invalid: a malformed secret, or the one that it has.
     """
     before = load(tx, endpoint_id, store_id)
-    if problems := _secret_problems(secret):
+    if problems := webhook_secrets.problems(secret, before.signature_format):
         raise Invalid(problems)
-    new = _secret(secret)
-    if new == Secret.parse(before.secret):
-        raise Invalid.field("/secret", "not_new", "It has this secret already.")
+    new = webhook_secrets.rotated(before.secret, secret, now)
     changed = replace(
-        before, secret=new.reveal(), old_secret=before.secret, old_secret_expires_at=now + OLD_SECRET_SIGNS_FOR
+        before, secret=new.secret, old_secret=new.old_secret, old_secret_expires_at=new.old_secret_expires_at
     )
     outbox.save_endpoint(tx, changed)
     return changed
 
 
-def signing_secrets(endpoint: EndpointRecord, now: datetime) -> Sequence[Secret]:
-    """What a delivery is signed with now: the endpoint's secret, and the one before it for a day after a rotation."""
-    until = endpoint.old_secret_expires_at
-    old = None if until is None or now >= until else endpoint.old_secret
-    return [Secret.parse(text) for text in (endpoint.secret, old) if text is not None]
+def enable(tx: Tx, endpoint_id: str, store_id: str | None) -> EndpointRecord:
+    """Send to an endpoint again what happens from now on. What it missed is replayed on request.
+
+    Raises:
+        NotFound: no such endpoint of this store.
+    """
+    enabled = replace(load(tx, endpoint_id, store_id), state="enabled", reason=None)
+    outbox.save_endpoint(tx, enabled)
+    return enabled
 
 
 def disable(tx: Tx, catalogue: Catalogue, endpoint: EndpointRecord, reason: str, now: datetime) -> EndpointRecord:
@@ -195,11 +210,11 @@ def _joined(events: Sequence[str]) -> str:
     return " ".join(dict.fromkeys(events))
 
 
-def _url_problems(url: str, check: Check) -> list[FieldProblem]:
+def url_problems(url: str, check: Check, pointer: str = "/url") -> list[FieldProblem]:
     try:
         check(url)
     except Refused as refused:
-        return [FieldProblem("/url", "url_refused", f"{refused.reason[:1].upper()}{refused.reason[1:]}.")]
+        return [FieldProblem(pointer, "url_refused", f"{refused.reason[:1].upper()}{refused.reason[1:]}.")]
     return []
 
 
@@ -213,20 +228,6 @@ def _events_problems(events: Sequence[str]) -> list[FieldProblem]:
         for position, pattern in enumerate(events)
         if pattern not in PATTERNS
     ]
-
-
-def _secret(text: str | None) -> Secret:
-    """The secret that its owner chose, or a random one."""
-    return Secret.from_key(secrets.token_bytes(SECRET_BYTES)) if text is None else Secret.parse(text)
-
-
-def _secret_problems(secret: str | None) -> list[FieldProblem]:
-    try:
-        if secret is not None:
-            Secret.parse(secret)
-    except MalformedSecret as problem:
-        return [FieldProblem("/secret", "malformed_secret", f"{str(problem).capitalize()}.")]
-    return []
 
 
 def _state_problems(state: str) -> list[FieldProblem]:

@@ -9,7 +9,8 @@ from paynode.domain.errors import NotFound
 from paynode.domain.events import EventType
 from paynode.domain.invoice import Invoice, Payment, Tolerance
 from paynode.domain.quote import Price, Quote
-from paynode.store import chain, deposits, invoices
+from paynode.store import callbacks, chain, deposits, invoices
+from paynode.store.callbacks import CallbackRecord
 from paynode.store.database import Tx
 from paynode.store.deposits import PlacedDeposit
 from paynode.store.invoices import AddressRecord, InvoiceRecord, MethodRecord
@@ -23,6 +24,7 @@ class LoadedInvoice:
     addresses: Mapping[str, AddressRecord]  # by family
     deposits: Sequence[PlacedDeposit]
     head_numbers: Mapping[str, int]  # by network, of those with a deposit
+    callback: CallbackRecord | None = None
 
     @property
     def price(self) -> Price | None:
@@ -96,4 +98,5 @@ def with_parts(tx: Tx, record: InvoiceRecord) -> LoadedInvoice:
         invoices.addresses(tx, record.id),
         placed,
         heads,
+        callbacks.of_invoice(tx, record.id),
     )

@@ -1,7 +1,8 @@
 """The webhooks service: posts what is due, signed, and records how it went.
 
-Memory holds only what is under way. Each endpoint has places of its own, so one that hangs delays no other; each
-attempt is a task of its own, and attempts that end together are recorded in one commit.
+Memory holds only what is under way. Each lane, an endpoint or a server that callbacks go to, has places of its own, so
+one that hangs delays no other; each attempt is a task of its own, and attempts that end together are recorded in one
+commit.
 """
 
 import re
@@ -13,16 +14,14 @@ import structlog
 import trio
 
 from paynode import __version__
-from paynode.domain import signing
 from paynode.domain.delivery import Answered, Forbidden, Unreachable, Verdict, judge
 from paynode.operations import deliveries
 from paynode.operations.catalogue import Catalogue
 from paynode.operations.deliveries import Attempt
-from paynode.operations.endpoints import signing_secrets
+from paynode.operations.receivers import Post
 from paynode.outbound import Failed, Outbound, Refused
 from paynode.store import bells, outbox
 from paynode.store.database import Database
-from paynode.store.outbox import DueDelivery
 
 CLOCK_STEP_SECONDS = 60.0  # smaller corrections of a clock delay a retry by no more than that
 POLL_SECONDS = 1  # commands write from another process, whose bells do not ring here
@@ -44,12 +43,12 @@ async def run(
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Attempt every delivery when its time comes, for ever. `passing` is told of the points around each post."""
-    endpoint_by_delivery: dict[str, str] = {}  # under way
+    lane_by_delivery: dict[str, str] = {}  # under way
     landed: list[Attempt] = []  # ended, not yet recorded
 
-    async def deliver(due: DueDelivery) -> None:
+    async def deliver(post: Post) -> None:
         passing("before webhook")
-        landed.append(await attempt(outbound, due, clock))
+        landed.append(await attempt(outbound, post, clock))
         passing("after webhook")
         database.bells.ring(bells.DELIVERIES)  # there is an outcome to record, and room for another
 
@@ -62,11 +61,11 @@ async def run(
             if landed:
                 database.write(deliveries.record_attempts, catalogue, landed, now=now, jitter=jitter)
                 for ended in landed:
-                    del endpoint_by_delivery[ended.delivery_id]
+                    del lane_by_delivery[ended.delivery_id]
                 landed.clear()
-            for due in database.read(deliveries.due, now, endpoint_by_delivery):
-                endpoint_by_delivery[due.delivery.id] = due.endpoint.id
-                nursery.start_soon(deliver, due)
+            for post in database.read(deliveries.due, now, lane_by_delivery):
+                lane_by_delivery[post.delivery_id] = post.lane
+                nursery.start_soon(deliver, post)
             next_at = database.read(outbox.next_attempt_after, now)
             pause_seconds = POLL_SECONDS if next_at is None else min(POLL_SECONDS, (next_at - now).total_seconds())
             await database.bells.wait(bells.DELIVERIES, seconds=pause_seconds)
@@ -81,19 +80,18 @@ def _brought_forward(database: Database, now: datetime, before: datetime, second
     return now
 
 
-async def attempt(outbound: Outbound, due: DueDelivery, clock: Callable[[], datetime]) -> Attempt:
+async def attempt(outbound: Outbound, post: Post, clock: Callable[[], datetime]) -> Attempt:
     """Sign and post a delivery once; says how it went, whatever happened."""
     sent_at, started_at = clock(), trio.current_time()
-    secrets = signing_secrets(due.endpoint, sent_at)
     headers = {
         "content-type": "application/json",
         "user-agent": USER_AGENT,
-        **signing.headers(secrets, due.delivery.event_id, sent_at, due.payload),
+        **post.signer.headers(post.event_id, sent_at, post.body),
     }
     outcome: Answered | Unreachable | Forbidden
     error, excerpt = None, None
     try:
-        answer = await outbound.post(due.endpoint.url, body=due.payload, headers=headers)
+        answer = await outbound.post(post.url, body=post.body, headers=headers)
     except Refused as refused:
         outcome, error = Forbidden(), refused.reason
     except Failed as failed:
@@ -101,16 +99,16 @@ async def attempt(outbound: Outbound, due: DueDelivery, clock: Callable[[], date
     else:
         outcome, excerpt = Answered(answer.status, answer.retry_after), answer.excerpt
     duration_ms = int((trio.current_time() - started_at) * 1000)
-    if judge(outcome) is not Verdict.ACCEPTED:
+    if judge(outcome, post.schedule) is not Verdict.ACCEPTED:
         log.info(
             "webhook_not_accepted",
-            delivery=due.delivery.id,
-            endpoint=due.endpoint.id,
-            host=_host(due.endpoint.url),
+            delivery=post.delivery_id,
+            lane=post.lane,
+            host=_host(post.url),
             status=outcome.status if isinstance(outcome, Answered) else None,
             error=error,
         )
-    return Attempt(due.delivery.id, due.endpoint.url, sent_at, duration_ms, outcome, error, excerpt)
+    return Attempt(post.delivery_id, post.url, sent_at, duration_ms, outcome, error, excerpt)
 
 
 def _host(url: str) -> str:

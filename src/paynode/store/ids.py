@@ -35,6 +35,16 @@ def id_after(earlier: str) -> str:
     return _written(prefix, value + 1 + secrets.randbits(STEP_BITS))
 
 
+def first_id(prefix: str, moment: datetime) -> str:
+    """The lowest identifier that can have been made at `moment`."""
+    return _written(prefix, max(0, to_ms(moment)) << 80)
+
+
+def last_id(prefix: str, moment: datetime) -> str:
+    """The highest identifier that can have been made at `moment`."""
+    return _written(prefix, (max(0, to_ms(moment)) + 1 << 80) - 1)
+
+
 def _written(prefix: str, value: int) -> str:
     digits = [_ALPHABET[value >> shift & 31] for shift in range(125, -1, -5)]
     return f"{prefix}_{''.join(digits)}"

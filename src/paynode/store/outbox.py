@@ -1,11 +1,12 @@
-"""Events, the endpoints that want them, and what is owed to each."""
+"""Events, the endpoints that want them, and what is owed to each of these and to invoices' callbacks."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from paynode.domain.signing import SignatureFormat
 from paynode.store.database import Tx, Value
-from paynode.store.ids import next_id
+from paynode.store.ids import first_id, last_id, next_id
 from paynode.store.pages import Page, select_page
 from paynode.store.records import Columns
 from paynode.store.times import optional_from_ms, to_ms
@@ -28,20 +29,23 @@ class EndpointRecord:
     store_id: str
     url: str
     events: str  # space separated patterns
-    secret: str
+    secret: str = field(repr=False)
     state: str
     reason: str | None
     created_at: datetime
     deleted_at: datetime | None = None
-    old_secret: str | None = None
+    old_secret: str | None = field(default=None, repr=False)
     old_secret_expires_at: datetime | None = None
+    signature_format: SignatureFormat = SignatureFormat.STANDARD
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryRecord:
     id: str
     store_id: str
-    endpoint_id: str
+    endpoint_id: str | None  # None: the callback of an invoice
+    callback_of: str | None
+    lane: str  # the deliveries of one lane share its places
     event_id: str
     state: str
     attempt_count: int
@@ -62,11 +66,20 @@ class AttemptRecord:
 
 @dataclass(frozen=True, slots=True)
 class DueDelivery:
-    """All that one attempt needs."""
+    """A delivery whose time has come, and its event's body."""
 
     delivery: DeliveryRecord
-    endpoint: EndpointRecord
     payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An event, and how one endpoint was told of it, if it was."""
+
+    event_id: str
+    type: str
+    delivery_id: str | None
+    state: str | None
 
 
 EVENT = Columns(EventRecord)
@@ -107,10 +120,24 @@ def events_of(tx: Tx, subject: str) -> list[EventRecord]:
 
 
 def listed_events(
-    tx: Tx, store_id: str | None, page: Page, *, types: Sequence[str] = (), subject: str | None = None
+    tx: Tx,
+    store_id: str | None,
+    page: Page,
+    *,
+    types: Sequence[str] = (),
+    subject: str | None = None,
+    created_after: datetime | None = None,
+    created_before: datetime | None = None,
 ) -> tuple[list[EventRecord], bool]:
+    """One page of events and whether there are more. An id says when its event happened, and finds it by the index."""
     where = ["1"]
     values: dict[str, Value] = {}
+    if created_after is not None:
+        where.append("id > :first")
+        values["first"] = last_id("evt", created_after)
+    if created_before is not None:
+        where.append("id < :last")
+        values["last"] = first_id("evt", created_before)
     if store_id is not None:
         where.append("store_id = :store_id")
         values["store_id"] = store_id
@@ -170,38 +197,68 @@ def delivery(tx: Tx, delivery_id: str) -> DeliveryRecord | None:
     return None if row is None else DELIVERY.decode(row)
 
 
-def due_endpoints(tx: Tx, now: datetime) -> list[EndpointRecord]:
-    """The enabled endpoints that a delivery is due to."""
+# Each lane with something due, now or later: one step in the index for each, however much is due to it.
+_LANES = (
+    "with recursive lanes (lane) as (select min(lane) from deliveries where state = 'due' union all "
+    "select (select min(d.lane) from deliveries d where d.state = 'due' and d.lane > lanes.lane) from lanes "
+    "where lanes.lane is not null) "
+)
+
+
+def due_lanes(tx: Tx, now: datetime) -> list[str]:
+    """The lanes in which a delivery is due, the longest waiting first."""
     found = tx.rows(
-        f"select {ENDPOINT.of('e')} from webhook_endpoints e where e.state = 'enabled' and e.deleted_at is null "
-        "and exists (select 1 from deliveries d "
-        "where d.endpoint_id = e.id and d.state = 'due' and d.next_attempt_at <= ?) order by e.id",
+        f"{_LANES} select l.lane, (select min(d.next_attempt_at) from deliveries d "
+        "where d.lane = l.lane and d.state = 'due') as since "
+        "from lanes l where l.lane is not null and since <= ? order by since, l.lane",
         (to_ms(now),),
     )
-    return [ENDPOINT.decode(row) for row in found]
+    return [lane for lane, _ in found]
 
 
-def due_deliveries(tx: Tx, endpoint: EndpointRecord, now: datetime, *, limit: int) -> list[DueDelivery]:
-    """An endpoint's deliveries whose time has come, in the order it came; of the same time, as they were written."""
+def due_deliveries(tx: Tx, lane: str, now: datetime, *, limit: int) -> list[DueDelivery]:
+    """A lane's deliveries whose time has come, in the order it came; of the same time, as their events happened."""
     found = tx.rows(
         f"select {DELIVERY.of('d')}, v.payload from deliveries d join events v on v.id = d.event_id "
-        "where d.endpoint_id = ? and d.state = 'due' and d.next_attempt_at <= ? "
-        "order by d.next_attempt_at, d.rowid limit ?",
-        (endpoint.id, to_ms(now), limit),
+        "where d.lane = ? and d.state = 'due' and d.next_attempt_at <= ? "
+        "order by d.next_attempt_at, d.event_id limit ?",
+        (lane, to_ms(now), limit),
     )
-    return [DueDelivery(DELIVERY.decode(row[:-1]), endpoint, bytes(row[-1])) for row in found]
+    return [DueDelivery(DELIVERY.decode(row[:-1]), bytes(row[-1])) for row in found]
 
 
 def next_attempt_after(tx: Tx, now: datetime) -> datetime | None:
     """When the next delivery that is not due yet becomes due."""
     row = tx.row(
-        "select min((select min(d.next_attempt_at) from deliveries d "
-        "where d.endpoint_id = e.id and d.state = 'due' and d.next_attempt_at > ?)) "
-        "from webhook_endpoints e where e.state = 'enabled' and e.deleted_at is null",
+        f"{_LANES} select min((select min(d.next_attempt_at) from deliveries d "
+        "where d.lane = l.lane and d.state = 'due' and d.next_attempt_at > ?)) "
+        "from lanes l where l.lane is not null",
         (to_ms(now),),
     )
     assert row is not None, "an aggregate always answers"
     return optional_from_ms(row[0])
+
+
+def told_between(
+    tx: Tx, endpoint: EndpointRecord, after: datetime, before: datetime, cursor: str | None, *, limit: int
+) -> list[Told]:
+    """The events of the endpoint's store and of the node between two moments, in order, past the event `cursor`."""
+    part = "select id, type from events where store_id {} and id > :low and id > :cursor and id < :high "
+    part += "order by id limit :limit"
+    found = tx.rows(
+        f"select e.id, e.type, d.id, d.state from (select * from ({part.format('= :store_id')}) "
+        f"union all select * from ({part.format('is null')}) order by id limit :limit) e "
+        "left join deliveries d on d.endpoint_id = :endpoint_id and d.event_id = e.id order by e.id",
+        {
+            "low": last_id("evt", after),
+            "cursor": cursor or "",
+            "high": first_id("evt", before),
+            "store_id": endpoint.store_id,
+            "endpoint_id": endpoint.id,
+            "limit": limit,
+        },
+    )
+    return [Told(*row) for row in found]
 
 
 def bring_forward(tx: Tx, by: timedelta) -> None:
@@ -212,11 +269,20 @@ def bring_forward(tx: Tx, by: timedelta) -> None:
     )
 
 
-def abandon_deliveries(tx: Tx, endpoint_id: str) -> int:
-    """`domain.delivery.abandon` for all of an endpoint's; returns how many were due."""
-    return tx.run(
-        "update deliveries set state = 'abandoned', next_attempt_at = null where endpoint_id = ? and state = 'due'",
+def abandon_deliveries(tx: Tx, endpoint_id: str) -> None:
+    """`domain.delivery.abandon` for all of an endpoint's."""
+    tx.run(
+        "update deliveries set state = 'abandoned', next_attempt_at = null where lane = ? and state = 'due'",
         (endpoint_id,),
+    )
+
+
+def abandon_callbacks(tx: Tx, lane: str, invoice_id: str) -> None:
+    """`domain.delivery.abandon` for all of an invoice's callback."""
+    tx.run(
+        "update deliveries set state = 'abandoned', next_attempt_at = null "
+        "where lane = ? and callback_of = ? and state = 'due'",
+        (lane, invoice_id),
     )
 
 
@@ -251,6 +317,7 @@ def listed_deliveries(
     states: Sequence[str] = (),
     event_id: str | None = None,
     endpoint_id: str | None = None,
+    types: Sequence[str] = (),
     subject: str | None = None,
 ) -> tuple[list[DeliveryRecord], bool]:
     where = ["1"]
@@ -262,6 +329,10 @@ def listed_deliveries(
     if subject is not None:
         where.append("event_id in (select id from events where subject = :subject)")
         values["subject"] = subject
+    if types:
+        names = ", ".join(f":type{n}" for n in range(len(types)))
+        where.append(f"exists (select 1 from events v where v.id = event_id and v.type in ({names}))")
+        values |= {f"type{n}": kind for n, kind in enumerate(types)}
     if states:
         where.append(f"state in ({', '.join(f':state{n}' for n in range(len(states)))})")
         values |= {f"state{n}": state for n, state in enumerate(states)}

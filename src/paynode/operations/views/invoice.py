@@ -63,6 +63,8 @@ class InvoiceView(View, frozen=True, tag_field="object", tag="invoice"):
     checkout_url: Url
     success_url: Url | None
     fail_url: Url | None
+    callback_url: Url | None
+    callback_retries: int | None
     expires_at: Moment | None
     expires_in: int | None
     monitor_until: Moment | None
@@ -111,6 +113,8 @@ def invoice(catalogue: Catalogue, loaded: LoadedInvoice, now: datetime) -> Invoi
         checkout_url=f"{catalogue.public_url}/checkout/{record.id}",
         success_url=record.success_url,
         fail_url=record.fail_url,
+        callback_url=None if loaded.callback is None else loaded.callback.url,
+        callback_retries=None if loaded.callback is None else loaded.callback.retries,
         expires_at=moment_or_none(record.expires_at),
         expires_in=seconds_until_or_none(record.expires_at, now),
         monitor_until=moment_or_none(record.monitor_until),

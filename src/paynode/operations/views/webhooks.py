@@ -8,7 +8,9 @@ from msgspec import UNSET, UnsetType
 
 from paynode.domain.delivery import Status
 from paynode.domain.events import EventType
+from paynode.domain.signing import SignatureFormat
 from paynode.operations.views.shapes import Moment, Url, View, moment, moment_or_none
+from paynode.store.callbacks import CallbackSecretRecord
 from paynode.store.outbox import AttemptRecord, DeliveryRecord, EndpointRecord, EventRecord
 
 
@@ -44,6 +46,7 @@ class EndpointView(View, frozen=True, tag_field="object", tag="webhook_endpoint"
     store: str
     url: Url
     events: list[str]
+    signature_format: SignatureFormat
     state: str
     reason: str | None
     old_secret_expires_at: Moment | None
@@ -60,14 +63,34 @@ class AttemptView(View, frozen=True):
 
 
 class DeliveryView(View, frozen=True, tag_field="object", tag="delivery"):
+    """One event owed to an endpoint, or to the callback of an invoice."""
+
     id: str
     event: str
-    endpoint: str
+    endpoint: str | None
+    callback_of: str | None
     url: Url | None
     state: Status
     attempts: list[AttemptView]
     next_attempt_at: Moment | None
     created_at: Moment
+
+
+class ReplayView(View, frozen=True, tag_field="object", tag="replay"):
+    """What a call to replay a span of time did; where there is more, `next_cursor` says where to go on."""
+
+    endpoint: str
+    count: int
+    has_more: bool
+    next_cursor: str | None
+
+
+class CallbackSecretView(View, frozen=True, tag_field="object", tag="callback_secret"):
+    """What signs the callbacks of a store's invoices; the secret is told once, by the answer that made it."""
+
+    store: str
+    old_secret_expires_at: Moment | None
+    secret: str | UnsetType = UNSET
 
 
 def event(record: EventRecord) -> EventView:
@@ -93,6 +116,7 @@ def endpoint(record: EndpointRecord, *, with_secret: bool = False) -> EndpointVi
         store=record.store_id,
         url=record.url,
         events=record.events.split(),
+        signature_format=record.signature_format,
         state=record.state,
         reason=record.reason,
         old_secret_expires_at=moment_or_none(record.old_secret_expires_at),
@@ -101,14 +125,13 @@ def endpoint(record: EndpointRecord, *, with_secret: bool = False) -> EndpointVi
     )
 
 
-def delivery(
-    record: DeliveryRecord, endpoint: EndpointRecord | None, attempts: Sequence[AttemptRecord]
-) -> DeliveryView:
+def delivery(record: DeliveryRecord, url: str | None, attempts: Sequence[AttemptRecord]) -> DeliveryView:
     return DeliveryView(
         id=record.id,
         event=record.event_id,
         endpoint=record.endpoint_id,
-        url=None if endpoint is None else endpoint.url,
+        callback_of=record.callback_of,
+        url=url,
         state=Status(record.state),
         attempts=[
             AttemptView(
@@ -122,4 +145,12 @@ def delivery(
         ],
         next_attempt_at=moment_or_none(record.next_attempt_at),
         created_at=moment(record.created_at),
+    )
+
+
+def callback_secret(record: CallbackSecretRecord, *, with_secret: bool = False) -> CallbackSecretView:
+    return CallbackSecretView(
+        store=record.store_id,
+        old_secret_expires_at=moment_or_none(record.old_secret_expires_at),
+        secret=record.secret if with_secret else UNSET,
     )
