@@ -28,6 +28,7 @@ class Bookkeeper:
 
     watches: list[Watch] = field(default_factory=list)
     horizon: int = 64
+    passed_deadline: datetime | None = None
     checkpoints: list[BlockRef] = field(default_factory=list)  # newest first
     rows: dict[int, Row] = field(default_factory=dict)  # all that were ever stored
     void: set[int] = field(default_factory=set)
@@ -69,6 +70,8 @@ class Bookkeeper:
             own_nonces=dict(self.own_nonces),
             unopened=frozenset(self.unopened),
             horizon=self.horizon,
+            newest_final=max((row.block for row in self.standing if row.confirmed), key=_number, default=None),
+            passed_deadline=self.passed_deadline,
             claims=tuple(self.claims),
             unseen=dict(self.unseen),
             touched=frozenset(self.touched),
@@ -128,3 +131,7 @@ class Bookkeeper:
     def confirmed_units(self, address: str, method: str) -> int:
         """The effect of all confirmed rows of a pair."""
         return sum(row.effect for row in self.confirmed(address, method))
+
+
+def _number(block: BlockRef) -> int:
+    return block.number

@@ -97,6 +97,21 @@ async def test_a_block_of_the_very_deadline_does_not_end_it(node: SimNode) -> No
     assert not node.deposits(invoice_id)[0].is_late
 
 
+async def test_a_block_that_only_one_provider_vouches_for_ends_nothing(node: SimNode) -> None:
+    invoice_id = node.create()
+    node.worlds["alpha"].mine(at=node.invoice(invoice_id).record.expires_at + timedelta(minutes=1))
+    books = node.database.read(load_books, node.catalogue, "alpha")
+    assert books.passed_deadline is None
+    seen = await node.chains["alpha"].observe(books)
+    node.database.write(
+        apply_observation, node.catalogue, "alpha", books, replace(seen, agreed_until=None), node.clock()
+    )
+    assert node.states(invoice_id)[0] == "open"
+    assert node.database.read(load_books, node.catalogue, "alpha").passed_deadline is not None
+    await node.look("alpha")
+    assert node.states(invoice_id)[0] == "expired"
+
+
 async def test_a_block_after_the_deadline_is_late(node: SimNode) -> None:
     invoice_id = node.create()
     node.pay(invoice_id, 10 * DOLLAR)

@@ -17,7 +17,16 @@ if TYPE_CHECKING:
 READS = ["head", "look", "hashes", "blocks", "balances", "logs", "nonces", "receipts", "txs", "traces"]
 SILENCE = [f"no {read}" for read in READS]
 LIMITS = ["capped", "pruned"]
-LIES = ["empty logs", "empty receipts", "old head", "stale state", "stale look", "elsewhere", "old fork logs"]
+LIES = [
+    "empty logs",
+    "empty receipts",
+    "old head",
+    "future head",
+    "stale state",
+    "stale look",
+    "elsewhere",
+    "old fork logs",
+]
 FORK_BLOCKS_MAX = 15  # with the deepest reorganisation it is less than the horizon
 HARMLESS_ALONE = [*SILENCE, *LIMITS, "old head", "elsewhere"]
 

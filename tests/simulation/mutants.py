@@ -15,7 +15,8 @@ from tests.simulation.scenarios import TWO_PROVIDERS, Scenario
 
 from paynode.chains.evm import fork, ground, natives, tick, traces
 from paynode.chains.evm.look import Looker
-from paynode.domain.chain import Books, Row
+from paynode.chains.evm.sight import Sight
+from paynode.domain.chain import BlockRef, Books, Row
 from paynode.operations import expiry, receipts
 from paynode.store import chain_rows, invoices
 
@@ -137,12 +138,21 @@ def ignore_addresses_with_code(patch: pytest.MonkeyPatch) -> None:
 
 
 def follow_the_first_providers_chain(patch: pytest.MonkeyPatch) -> None:
-    """B4: a fork deeper than the horizon, followed block by block, cannot be left again."""
+    """B4: a fork on which nothing happens to us is followed block by block, and nobody is told."""
 
     async def believe(*args: object) -> None:
         return None
 
     patch.setattr(tick, "find_split", believe)
+
+
+def expire_on_one_providers_word(patch: pytest.MonkeyPatch) -> None:
+    """I26: the head that passed a deadline may be on a fork, or made up."""
+
+    async def believe(sight: Sight, views: object, fork: object, checkpoint: BlockRef | None, *args: object) -> object:
+        return None if checkpoint is None else checkpoint.at
+
+    patch.setattr(tick, "agreed_until", believe)
 
 
 def credit_traces_with_failed_ancestors(patch: pytest.MonkeyPatch) -> None:
@@ -208,6 +218,11 @@ MUTANTS = [
         "follow the first provider's chain",
         follow_the_first_providers_chain,
         scenarios.a_provider_follows_a_fork_for_longer_than_the_horizon,
+    ),
+    Mutant(
+        "expire on one provider's word",
+        expire_on_one_providers_word,
+        scenarios.a_provider_follows_a_fork_without_a_payment_when_the_deadline_passes,
     ),
     Mutant(
         "credit traces with failed ancestors",

@@ -276,12 +276,31 @@ async def a_provider_follows_a_fork_for_longer_than_the_horizon(life: Life) -> N
     net.chain.reorg(2)
     net.chain.mine()
     net.chain.mine()
-    for _ in range(12):
+    for _ in range(20):
         await mined(life, 4)
         await life.turn(net.name)
+    require(life.node.rows("select hold from networks") != [(None,)], "nobody noticed the fork")
     net.views[0].chain = net.chain
     pay(bill, bill.units)
     await life.settle()
+
+
+async def a_provider_follows_a_fork_without_a_payment_when_the_deadline_passes(life: Life) -> None:
+    bill, net = bought(life, "usdt", minutes=5), life.nets[0]
+    await looked(life)
+    net.views[0].chain = net.chain.fork()
+    net.chain.reorg(2)
+    net.chain.mine()
+    net.chain.mine()
+    pay(bill, bill.units)
+    for _ in range(9):
+        await mined(life, 4)
+        await life.turn(net.name)
+    status = life.node.invoice(bill.invoice.record.id).record.status
+    require(status is not Status.EXPIRED, "it expired on one provider's word")
+    net.views[0].chain = net.chain
+    await life.settle()
+    require_paid(life, bill)
 
 
 async def a_call_that_failed_would_have_paid_what_a_withdrawal_brought(life: Life) -> None:

@@ -21,7 +21,10 @@ class Unavailable(Exception):
 
 
 class DeepReorg(Exception):
-    """Every provider says that blocks below the reorg horizon are gone: the network stops until a human has decided."""
+    """Every provider says that blocks below the reorg horizon are gone, and what was final with them.
+
+    The network stops until a human has decided.
+    """
 
 
 @dataclass(frozen=True, slots=True)

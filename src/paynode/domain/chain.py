@@ -173,7 +173,10 @@ class Books:
     own_nonces: Mapping[str, int] = field(
         default_factory=dict
     )  # by sender: how many of its transactions we hold final receipts of
-    horizon: int = 64  # how deep a reorganisation we follow; below it the network stops
+    horizon: int = 64  # how deep a reorganisation we follow that takes back what is final; below it the network stops
+    newest_final: BlockRef | None = None  # the block of the newest row that is final, on whatever address
+    is_awaited: bool = True  # whether somebody waits for money here
+    passed_deadline: datetime | None = None  # the newest that the cursor is past, of an invoice that still waits
     claims: Sequence[Claim] = ()  # to look into now
     unseen: Mapping[str, datetime] = field(default_factory=dict)  # by address not looked at since then until now
     touched: frozenset[str] = frozenset()  # addresses whose logs are read down to their floor though the balance fits
@@ -196,6 +199,7 @@ class Observation:
 
     head: BlockRef
     checkpoint: BlockRef | None  # the new cursor; None: hold the cursor where it is
+    agreed_until: datetime | None = None  # the time up to which deadlines may be judged; None: as before
     fork_number: int | None = (
         None  # the height of the newest checkpoint that is still canonical, if some are not: later ones go
     )

@@ -1,8 +1,8 @@
 """Deadlines: an invoice expires only once the chains it asked for money on have passed them (I26).
 
-Never on a chain that we cannot see, and not while more lies on its address than anything explains: that may be its
-payment. An invoice without an address asked no chain, and expires by the clock, as long as the chains do not contradict
-it.
+Never on a chain that we cannot see, or on one provider's word where there are more, and not while more lies on its
+address than anything explains: that may be its payment. An invoice without an address asked no chain, and expires by
+the clock, as long as the chains do not contradict it.
 """
 
 from dataclasses import replace
@@ -40,6 +40,12 @@ def past_deadline_on_chain(tx: Tx, catalogue: Catalogue, network: str) -> list[I
     return invoices.past_deadline_on(tx, network, seen, surplus, SURPLUS_PATIENCE)
 
 
+def newest_passed_deadline(tx: Tx, network: str) -> datetime | None:
+    """The newest deadline that the network's cursor is past, of an invoice that still waits for money there."""
+    cursor = chain.cursor(tx, network)
+    return None if cursor is None else invoices.newest_passed_deadline(tx, network, cursor.at)
+
+
 def _surplus(tx: Tx, network: str) -> list[Pair]:
     """The pairs that hold more than their rows say, or of which nobody knows."""
     return [
@@ -50,5 +56,8 @@ def _surplus(tx: Tx, network: str) -> list[Pair]:
 
 
 def _seen_until(tx: Tx, network: str) -> datetime | None:
-    cursor = chain.cursor(tx, network)
-    return None if cursor is None or chain.network(tx, network).hold is not None else cursor.at
+    """The time of the newest block that is known to be more than one provider's word, and stands."""
+    cursor, record = chain.cursor(tx, network), chain.network(tx, network)
+    if cursor is None or record.agreed_until is None or record.hold is not None:
+        return None
+    return min(cursor.at, record.agreed_until)

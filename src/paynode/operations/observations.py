@@ -12,7 +12,7 @@ from paynode.domain.chain import Books, Observation, OwnTx, RowKind
 from paynode.operations import losses, opening, receipts, rescue
 from paynode.operations.arrivals import Touched, age, arrived, became_final, left
 from paynode.operations.catalogue import Catalogue
-from paynode.operations.expiry import past_deadline_on_chain
+from paynode.operations.expiry import newest_passed_deadline, past_deadline_on_chain
 from paynode.operations.judging import judge_again
 from paynode.operations.opening import is_opening
 from paynode.operations.outflows import pause
@@ -57,6 +57,9 @@ def load_books(tx: Tx, catalogue: Catalogue, network: str, *, is_wide: bool = Tr
         own_addresses=own_addresses,
         own_nonces=outgoing.next_unfinal_nonces(tx, network, own_addresses),
         horizon=config.reorg_horizon,
+        newest_final=chain_rows.newest_final(tx, network, checkpoints[-1].number if checkpoints else 0),
+        is_awaited=watches.is_awaiting(tx, network),
+        passed_deadline=newest_passed_deadline(tx, network),
         is_wide=is_wide,
         wide=chain.wide_numbers(tx, network),
         treasuries=sweeps.treasury_addresses(tx, network),
@@ -98,15 +101,17 @@ def apply_observation(
     watches.replace_disputes(tx, network, observation.disputes.values())
     rescues.looked(tx, network, {watch.address for watch in books.watches}, books.touched)
     rescue.answered(tx, network, observation.claims, now)
+    before = chain.network(tx, network)
     chain.save_network(
         tx,
         replace(
-            chain.network(tx, network),
+            before,
             head_number=observation.head.number,
             head_hash=observation.head.hash,
             head_at=observation.head.at,
             looked_at=now,
             hold=observation.hold,
+            agreed_until=observation.agreed_until or before.agreed_until,
         ),
     )
     if observation.checkpoint is not None and observation.checkpoint != books.cursor:

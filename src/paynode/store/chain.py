@@ -24,6 +24,7 @@ class NetworkRecord:
     head_at: datetime | None = None
     looked_at: datetime | None = None
     hold: str | None = None
+    agreed_until: datetime | None = None
 
 
 NETWORK = Columns(NetworkRecord)
@@ -108,6 +109,11 @@ def fork_at(tx: Tx, name: str, number: int) -> None:
     a block with a lower number.
     """
     tx.run("delete from checkpoints where network = ? and number > ?", (name, number))
+    tx.run(
+        "update networks set agreed_until = min(agreed_until, "
+        "(select max(at) from checkpoints where network = :network)) where network = :network",
+        {"network": name},
+    )
     tx.run(
         "update watches set is_closed = 0 where network = :network and is_closed = 1 and address in "
         "(select address from floors where network = :network and floor > :number)",

@@ -8,7 +8,7 @@ from datetime import datetime
 from paynode.domain.chain import BlockRef, Row, RowKind, RowSource
 from paynode.store.database import Tx
 from paynode.store.records import Columns, Units
-from paynode.store.times import optional_ms, to_ms
+from paynode.store.times import from_ms, optional_ms, to_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +157,16 @@ def is_any_above(tx: Tx, name: str, number: int) -> bool:
         "select 1 from chain_rows where network = ? and voided_at is null and block_number > ? limit 1", (name, number)
     )
     return row is not None
+
+
+def newest_final(tx: Tx, name: str, lowest: int) -> BlockRef | None:
+    """The block, at height `lowest` or above, of the newest row that is confirmed and not void."""
+    row = tx.row(
+        "select block_number, block_hash, block_at from chain_rows where network = ? and block_number >= ? "
+        "and voided_at is null and confirmed_at is not null order by block_number desc limit 1",
+        (name, lowest),
+    )
+    return None if row is None else BlockRef(row[0], row[1], from_ms(row[2]))
 
 
 def rows_of_tx(tx: Tx, name: str, tx_hash: str) -> list[RowRecord]:

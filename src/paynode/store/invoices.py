@@ -228,6 +228,15 @@ def past_deadline_on(
     return [INVOICE.decode(row) for row in found]
 
 
+def newest_passed_deadline(tx: Tx, network: str, moment: datetime) -> datetime | None:
+    """The newest deadline before `moment` of an invoice that still waits and asked for money on `network`."""
+    row = tx.row(
+        f"{_WAITING} and exists ({_ASKED}) order by i.expires_at desc limit 1",
+        {"now": to_ms(moment), "networks": json.dumps({network: 0})},
+    )
+    return None if row is None else INVOICE.decode(row).expires_at
+
+
 def listed(
     tx: Tx,
     store_id: str | None,

@@ -16,6 +16,8 @@ from paynode.chains.evm.wire import AnyTx, Block, FullBlock, Log, Tx, TxReceipt
 from paynode.chains.jsonrpc import ProviderFailed
 from paynode.domain.chain import BlockRef
 
+FUTURE_SECONDS = 600  # ahead of the truth, and not of all clocks
+
 
 def wire_tx(payment: Payment, block: FakeBlock | None) -> Tx:
     return Tx(
@@ -82,7 +84,10 @@ class FakeReads:
     async def head(self) -> Block:
         self._work("head")
         at = self.chain.blocks[max(len(self.chain.blocks) - 3, 0)] if "old head" in self.lies else self.chain.head
-        return self._block(at)
+        block = self._block(at)
+        if "future head" in self.lies:
+            return msgspec.structs.replace(block, timestamp=hex(at.timestamp + FUTURE_SECONDS))
+        return block
 
     async def look(
         self, header: Header, addresses: Sequence[str], tokens: Sequence[str], heights: Iterable[int]

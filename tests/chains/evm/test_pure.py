@@ -13,7 +13,7 @@ from web3 import Web3
 from paynode.chains.base import DeepReorg
 from paynode.chains.evm.codec import TRANSFER_TOPIC, address_topic, call_balance_of, call_transfer, decode_transfer
 from paynode.chains.evm.explain import differing, nonce_spent_twice, unbooked
-from paynode.chains.evm.fork import all_heights, find_fork, is_doubtful, young_heights
+from paynode.chains.evm.fork import all_heights, deep_heights, find_fork, is_deep, is_doubtful, young_heights
 from paynode.chains.evm.log_range import CAP_SECONDS, GROW_AFTER, LOG_BLOCKS_MAX, LogRange
 from paynode.chains.evm.search import Climb, start_heights, windows
 from paynode.chains.evm.wire import Block, Log, Tx
@@ -171,10 +171,31 @@ def test_a_first_checkpoint_that_is_gone_is_simply_forgotten() -> None:
     assert fork.fork_number == 4
 
 
-def test_below_the_horizon_nothing_is_followed() -> None:
+@given(final_number=st.integers(0, 19), fork_at=st.integers(2, 17), step=st.sampled_from([1, 2, 4]))
+def test_below_the_horizon_nothing_is_followed_that_takes_back_what_is_final(
+    final_number: int, fork_at: int, step: int
+) -> None:
+    rows = [row(number, id_=number) for number in range(final_number + 1, 31)]
+    checkpoints = [block(number) for number in range(30, 0, -step)]
+    known = replace(books(checkpoints, rows), newest_final=block(final_number))
+    head = block(31, "b")
+    hashes = {n: h for n, h in chain(31, fork_at).items() if n in all_heights(known)}
+    assert is_deep(known, hashes)
+    hashes = {n: h for n, h in chain(31, fork_at).items() if n in all_heights(known) | deep_heights(known)}
+    if fork_at < final_number:
+        with pytest.raises(DeepReorg):
+            find_fork(known, head, hashes)
+        return
+    fork = find_fork(known, head, hashes)
+    assert fork is not None
+    assert fork.fork_number == max(each.number for each in checkpoints if each.number <= fork_at)
+    assert {each.id for each in fork.orphaned} == set(range(fork_at + 1, 31))
+
+
+def test_a_chain_that_has_none_of_our_blocks_is_not_followed() -> None:
     known = books([block(number) for number in range(30, 0, -1)])
     with pytest.raises(DeepReorg):
-        find_fork(known, block(31, "b"), chain(31, 15))
+        find_fork(known, block(31, "b"), chain(31, 0))
 
 
 def test_a_head_below_the_cursor_on_the_same_chain_is_stale_and_on_another_a_fork() -> None:

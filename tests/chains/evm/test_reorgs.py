@@ -256,15 +256,36 @@ async def test_a_witness_that_only_lags_is_waited_for(monkeypatch: pytest.Monkey
         assert not s.pool.all[1].is_resting
 
 
+async def follow_past_something_final(s: Scene) -> None:
+    """Ten blocks above a payment of 5, with a horizon of 5."""
+    s.keeper.horizon = 5
+    (a,) = await s.shop()
+    await s.lab.transfer(s.usdt, a, 5)
+    for _ in range(10):
+        await s.lab.mine()
+        await s.tick()
+    assert s.keeper.confirmed_units(a, USDT) == 5
+
+
 async def test_a_reorg_below_the_horizon_stops_the_network() -> None:
     async with scene() as s:
-        s.keeper.horizon = 5
-        for _ in range(10):
-            await s.lab.mine()
-            await s.tick()
-        await s.lab.reorg(8)
+        await follow_past_something_final(s)
+        await s.lab.reorg(12)
         with pytest.raises(DeepReorg):
             await s.tick()
+
+
+async def test_a_reorg_below_the_horizon_that_takes_nothing_final_is_followed() -> None:
+    async with scene() as s:
+        await follow_past_something_final(s)
+        (a, *_) = s.addresses
+        await s.lab.reorg(8)
+        seen = await s.tick()
+        assert seen.fork_number is not None
+        assert seen.checkpoint is not None
+        await s.lab.transfer(s.usdt, a, 7)
+        await s.settle()
+        assert s.keeper.confirmed_units(a, USDT) == 12
 
 
 def forked(s: Scene) -> Any:
@@ -323,11 +344,8 @@ async def test_one_provider_on_another_fork_does_not_stop_the_network() -> None:
 
 async def test_a_provider_of_another_chain_does_not_stop_the_network_while_the_right_one_rests() -> None:
     async with scene(providers=2) as s:
-        s.keeper.horizon = 5
-        for _ in range(10):
-            await s.lab.mine()
-            await s.tick()
-        await s.lab.reorg(8)
+        await follow_past_something_final(s)
+        await s.lab.reorg(12)
         s.pool.all[1].degrade("bad gateway")
         with pytest.raises(Unavailable):
             await s.tick()

@@ -1,11 +1,11 @@
 """Which of what we know is still on the chain. Pure.
 
 A row is void only if its own block is no ancestor of the head; checkpoints are
-walked down to the newest that is. Below the horizon nothing is followed: the
-network stops and a human decides.
+walked down to the newest that is. Below the horizon nothing is followed that
+takes back what is final: the network stops and a human decides.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from paynode.chains.base import DeepReorg
@@ -42,6 +42,15 @@ def all_heights(books: Books) -> set[int]:
     return heights
 
 
+def deep_heights(books: Books) -> set[int]:
+    """What to ask for besides where the first checkpoint below the horizon is gone: all down to what is final."""
+    lowest = -1 if books.newest_final is None else books.newest_final.number
+    below = (checkpoint.number for checkpoint in books.checkpoints if checkpoint.number <= lowest)
+    heights = {checkpoint.number for checkpoint in books.checkpoints if checkpoint.number > lowest}
+    heights |= {row.block.number for row in books.rows if row.block.number > lowest}
+    return (heights | {lowest, max(below, default=lowest)}) - {-1}
+
+
 def is_gone(block: BlockRef, hashes: Hashes) -> bool:
     """Whether the chain has another block at that height. Not knowing is not enough."""
     return hashes.get(block.number, block.hash) != block.hash
@@ -55,13 +64,23 @@ def is_doubtful(books: Books, head: BlockRef, hashes: Hashes) -> bool:
     return head.number < books.cursor.number or any(is_gone(block, hashes) for block in known)
 
 
+def is_deep(books: Books, hashes: Hashes) -> bool:
+    """Whether a checkpoint below the horizon is gone."""
+    return books.cursor is not None and any(
+        is_gone(checkpoint, hashes)
+        for checkpoint in books.checkpoints
+        if checkpoint.number <= books.cursor.number - books.horizon
+    )
+
+
 def find_fork(books: Books, head: BlockRef, hashes: Hashes) -> Fork | None:
     """What `head`'s chain no longer contains, or None if the head is merely behind: a stale view, to be refused.
 
-    `hashes` are those at `young_heights`, and at `all_heights` if that is doubtful.
+    `hashes` are those at `young_heights`, at `all_heights` if that is doubtful, and then at `deep_heights` if that is
+    deep.
 
     Raises:
-        DeepReorg: no checkpoint within the horizon is on the head's chain.
+        DeepReorg: the chain left what we knew below the horizon, and below something that is final.
     """
     cursor = books.cursor
     if cursor is None:
@@ -78,13 +97,18 @@ def find_fork(books: Books, head: BlockRef, hashes: Hashes) -> Fork | None:
         orphaned += [row for row in books.rows if row.block.number > head.number]
     elif not gone:
         return Fork(None, tuple(orphaned))
-    for checkpoint in books.checkpoints:
-        if checkpoint.number <= head.number and hashes.get(checkpoint.number) == checkpoint.hash:
-            return Fork(checkpoint.number, tuple(orphaned))
-        if checkpoint.number <= lowest:
-            depth = cursor.number - checkpoint.number
-            raise DeepReorg(f"block {checkpoint.number} is gone, {depth} below the cursor: more than {books.horizon}")
-    return Fork(books.checkpoints[-1].number - 1, tuple(orphaned))
+    standing = _newest_standing(books.checkpoints, head, hashes)
+    oldest = books.checkpoints[-1].number
+    if standing is None and oldest > lowest:
+        return Fork(oldest - 1, tuple(orphaned))
+    final = books.newest_final
+    if standing is None or (is_deep(books, hashes) and final is not None and hashes.get(final.number) != final.hash):
+        depth = cursor.number - (oldest if standing is None else standing.number)
+        raise DeepReorg(f"the chain left ours up to {depth} blocks below the cursor: more than {books.horizon}")
+    orphaned += [
+        row for row in books.rows if standing.number < row.block.number <= lowest and is_gone(row.block, hashes)
+    ]
+    return Fork(standing.number, tuple(orphaned))
 
 
 def checkpoints_below(books: Books, head: BlockRef) -> list[BlockRef]:
@@ -97,8 +121,13 @@ def checkpoints_below(books: Books, head: BlockRef) -> list[BlockRef]:
 def fall_back(books: Books, head: BlockRef, hashes: Hashes) -> Fork | None:
     """The fork to a head below a cursor that is believed no longer, from `hashes` of `checkpoints_below`, if any."""
     above = tuple(row for row in books.rows if row.block.number > head.number)
-    standing = (each for each in checkpoints_below(books, head) if hashes.get(each.number) == each.hash)
-    return next((Fork(each.number, above) for each in standing), None)
+    standing = _newest_standing(checkpoints_below(books, head), head, hashes)
+    return None if standing is None else Fork(standing.number, above)
+
+
+def _newest_standing(checkpoints: Sequence[BlockRef], head: BlockRef, hashes: Hashes) -> BlockRef | None:
+    known = (each for each in checkpoints if each.number <= head.number)
+    return next((each for each in known if hashes.get(each.number) == each.hash), None)
 
 
 def lowered_floors(books: Books, watchlist: Watchlist, fork: Fork) -> dict[Pair, int]:

@@ -11,8 +11,10 @@ from paynode.chains.evm.fork import (
     Fork,
     all_heights,
     checkpoints_below,
+    deep_heights,
     fall_back,
     find_fork,
+    is_deep,
     is_doubtful,
     young_heights,
 )
@@ -72,7 +74,7 @@ async def learn_fork(sight: Sight, *, is_cursor_doubted: bool) -> Fork:
 
     Raises:
         Behind: nowhere, but the head is below the cursor.
-        DeepReorg: below the horizon.
+        DeepReorg: below the horizon, and below something that is final.
     """
     books = sight.books
     if books.cursor is not None:
@@ -80,6 +82,8 @@ async def learn_fork(sight: Sight, *, is_cursor_doubted: bool) -> Fork:
         await sight.learn_hashes({books.cursor.number} | above)
     if is_doubtful(books, sight.head, sight.hashes):
         await sight.learn_hashes(all_heights(books))
+        if is_deep(books, sight.hashes):
+            await sight.learn_hashes(deep_heights(books))
     fork = find_fork(books, sight.head, sight.hashes)
     if fork is None and is_cursor_doubted:
         await sight.learn_hashes(each.number for each in checkpoints_below(books, sight.head))
@@ -89,30 +93,6 @@ async def learn_fork(sight: Sight, *, is_cursor_doubted: bool) -> Fork:
         behind = f"its head {sight.head.number} is below block {books.cursor.number} seen before"
         raise Behind(sight.reads.name, behind)
     return fork
-
-
-async def find_split(sight: Sight, views: Views, fork: Fork, agreed: dict[str, int]) -> str | None:
-    """Why the other provider is on another chain, for people; asked before that could be deeper than the horizon.
-
-    Nothing else would tell as long as no payment is due: the cursor would follow the first provider's fork until the
-    block where it left lies below the horizon. `agreed` remembers by its name up to where the other one agreed.
-    """
-    books, second = sight.books, views.second
-    if second is None or books.cursor is None or fork.fork_number is not None:
-        return None
-    settled = books.cursor.number - books.horizon // 4  # where providers differ no longer for a block or two
-    block = next((each for each in books.checkpoints if each.number <= settled), books.cursor)
-    if second.name in agreed and block.number - agreed[second.name] < books.horizon // 2:
-        return None
-    told = None
-    with views.sparing_the_second():
-        (told,) = await second.blocks_by_number([block.number])
-    if told is None:
-        return None
-    if told.header.hash != block.hash:
-        return f"{second.name} has another block {block.number} than {views.primary.name}"
-    agreed[second.name] = block.number
-    return None
 
 
 async def agree_on_voids(sight: Sight, views: Views, fork: Fork, suspected_at: dict[int, int]) -> Voids:

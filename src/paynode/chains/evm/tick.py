@@ -16,6 +16,7 @@ is raised, and the tick never was.
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
+from paynode.chains.evm.agreement import Agreement, agreed_until, find_split
 from paynode.chains.evm.claims import find_claimed
 from paynode.chains.evm.closing import Closed, Ranges, close_due, log_floors, read_touched
 from paynode.chains.evm.drift import Drift, is_ripe, is_ripe_fall, ripe_at, settle_falls
@@ -29,7 +30,7 @@ from paynode.chains.evm.explain import (
     unbooked,
 )
 from paynode.chains.evm.fork import Fork, lowered_floors
-from paynode.chains.evm.ground import agree_on_voids, find_split, learn_fork, look_at_head
+from paynode.chains.evm.ground import agree_on_voids, learn_fork, look_at_head
 from paynode.chains.evm.natives import Natives, find_natives
 from paynode.chains.evm.opening import find_openings
 from paynode.chains.evm.own import Mined, Patience, follow_own, reasons_in_flight, unmined
@@ -52,7 +53,7 @@ class Memory:
     mined: dict[str, Mined] = field(default_factory=dict)  # by OwnTx.id
     patience: Patience = field(default_factory=Patience)
     suspected_at: dict[int, int] = field(default_factory=dict)  # by id of a confirmed row that seems gone: the head
-    agreed: dict[str, int] = field(default_factory=dict)  # by provider: up to which height it was on the same chain
+    agreement: Agreement = field(default_factory=Agreement)
     opened: set[str] = field(default_factory=set)  # addresses of which it was asked what they had done before
     is_cursor_doubted: bool = False  # no provider has come as far for long: perhaps one made it up
 
@@ -112,14 +113,16 @@ class Tick:
         verdict = await self._verify(sight, [*kept, *rows], open_pairs, mined)
         memory.natives.doubt(natives.dropped, verdict.refused, [*kept, *rows], open_pairs)
 
-        split = await find_split(sight, views, fork, memory.agreed)
+        split = await find_split(sight, views, fork, memory.agreement)
         hold = voids.hold(views.primary.name) or verdict.disagreement or split
         orphaned = [*voids.agreed, *verdict.gone]
         fork = replace(fork, orphaned=tuple(orphaned))
         is_settled = not waiting and not verdict.gone and not verdict.refused and hold is None
+        checkpoint = sight.head if is_settled else None
         return Observation(
             head=sight.head,
-            checkpoint=sight.head if is_settled else None,
+            checkpoint=checkpoint,
+            agreed_until=await agreed_until(sight, views, fork, checkpoint, self.depth, memory.agreement),
             fork_number=fork.fork_number,
             rows=tuple(rows),
             voided=_ids(orphaned),

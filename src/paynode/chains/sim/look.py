@@ -56,6 +56,7 @@ class _Look:
         return Observation(
             head=self.world.head,
             checkpoint=self.world.head,
+            agreed_until=self.world.head.at,
             fork_number=fork_number,
             rows=rows,
             voided=tuple(row.id for row in gone if row.id is not None),
