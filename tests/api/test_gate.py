@@ -208,7 +208,7 @@ async def test_every_answer_carries_the_security_headers_and_a_request_id(world:
         await api.get("/v1/invoices"),
         await api.get("/nowhere"),
         await api.send("DELETE", "/v1/invoices"),
-        await Api(world.app, None).get(f"/checkout/{invoice['id']}"),
+        await Api(world.app, None).post(f"/checkout/{invoice['id']}/check"),
         await api.send("OPTIONS", "/v1/invoices"),
         await api.send("HEAD", "/v1/invoices"),
     ]
@@ -272,3 +272,47 @@ async def test_a_refused_parameter_leaves_nothing_behind(world: World) -> None:
     body = {"amount": "1", "currency": "USD"}
     assert (await caller.post("/v1/invoices?provision=true", body)).problems == {"provision": "unknown_parameter"}
     assert (await caller.get("/v1/invoices")).json["data"] == []
+
+
+async def test_a_payer_who_asks_again_is_only_told_what_changed(world: World, api: Api) -> None:
+    path, anybody = f"/checkout/{(await api.invoice())['id']}", Api(world.app, None)
+    first = await anybody.get(path)
+    world.clock.advance(timedelta(seconds=5))  # the countdown alone is no change
+    known = {"If-None-Match": first.headers["ETag"]}
+    unchanged = await anybody.send("GET", path, headers=known)
+    assert (unchanged.status, unchanged.raw) == (304, b"")
+    assert unchanged.headers["Access-Control-Allow-Origin"] == "*"
+    await anybody.post(f"{path}/methods/sim_usdt")
+    changed = await anybody.send("GET", path, headers=known)
+    assert (changed.status, {method["state"] for method in changed.json["methods"]}) == (200, {"active", "offered"})
+
+
+async def test_private_answers_are_never_kept(api: Api) -> None:
+    reply = await api.get("/v1/invoices")
+    assert "ETag" not in reply.headers
+    assert reply.headers["Cache-Control"] == "no-store"
+
+
+async def test_each_answer_tells_how_many_requests_are_left(world: World, api: Api) -> None:
+    first, second = await api.get("/v1/invoices"), await api.get("/nowhere")
+    assert first.headers["RateLimit-Policy"] == f'"key";q={gate.KEY_BURST};w=2'
+    assert first.headers["RateLimit"] == f'"key";r={gate.KEY_BURST - 1};t=1'
+    assert "RateLimit" not in second.headers
+    public = await Api(world.app, None).get("/v1/status")
+    assert public.headers["RateLimit"].startswith(f'"address";r={gate.PUBLIC_BURST - 1};')
+    refused = await Api(world.app, "pn_sim_x_y").get("/v1/invoices")
+    assert refused.headers["RateLimit"].startswith(f'"failures";r={gate.FAILURES_BURST - 1};')
+
+
+async def test_a_key_that_asks_without_end_is_told_to_wait_and_others_are_not(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gate, "KEY_BURST", 3)
+    monkeypatch.setattr(gate, "KEY_INTERVAL_SECONDS", 1000)
+    app = api_app.create_app(world.node)
+    mad, other = Api(app, world.caller().key), Api(app, world.caller().key)
+    replies = [await mad.get("/v1/stores") for _ in range(4)]
+    assert [reply.status for reply in replies] == [200, 200, 200, 429]
+    assert replies[-1].headers["RateLimit"].startswith('"key";r=0;')
+    assert 0 < int(replies[-1].headers["Retry-After"]) <= 1000
+    assert (await other.get("/v1/stores")).status == 200

@@ -15,6 +15,7 @@ from paynode.api import (
     balances,
     body,
     checkout,
+    contract,
     deliveries,
     deposits,
     events,
@@ -54,6 +55,7 @@ TABLES: tuple[Routes, ...] = (
     stores.routes,
     networks.routes,
     node_state.routes,
+    contract.routes,
 )
 BODY_SECONDS = 10  # for all of a body: 64 KiB in that time is slower than any phone
 RATE_RETRY_SECONDS = 30
@@ -144,7 +146,8 @@ def create_app(node: ApiNode) -> QuartTrio:
 
     @app.after_request
     async def finished(response: Response) -> Response:
-        response.headers.update(SECURITY_HEADERS)
+        for name, value in {**SECURITY_HEADERS, **g.get("headers", {})}.items():
+            response.headers.setdefault(name, value)
         response.headers["X-Request-Id"] = request_id()
         return response
 

@@ -6,15 +6,16 @@ from datetime import datetime, timedelta
 from functools import partial
 
 import trio
-from quart import Response, request
+from quart import Response, g, request
 from quart_trio import QuartTrio
 
-from paynode.api.body import read_form
+from paynode.api.body import Form, read_form
 from paynode.api.clients import client_address
+from paynode.api.conditional import conditional, etag_of
 from paynode.api.node import ApiNode
 from paynode.api.query import read_query
 from paynode.api.refusals import Refusal, forbidden, malformed, too_many, unauthorized
-from paynode.api.routes import Call, Route, Routes
+from paynode.api.routes import Call, Route, Routes, Shelf, Writer
 from paynode.api.throttle import Throttle, client_name
 from paynode.operations import once
 from paynode.operations.api_keys import find_key
@@ -28,7 +29,8 @@ KEY_LENGTH_MAX = 255  # of an Idempotency-Key
 USE_NOTED_EVERY = timedelta(minutes=1)  # a write per request would cost more than most requests
 FAILURES_BURST, FAILURE_INTERVAL_SECONDS = 20, 3.0  # of authentication, per client
 PUBLIC_BURST, PUBLIC_INTERVAL_SECONDS = 500, 0.02  # requests without a key, per client: many payers share one
-LINKS = "/checkout/"  # the paths that people get as links
+KEY_BURST, KEY_INTERVAL_SECONDS = 2000, 0.001  # requests with a key: more than the node can do, for a loop gone mad
+LINKS = ("/checkout/", "/docs")  # the paths that people get as links
 NODE_OWNER = "node"  # who owns the idempotency keys of the node's own API keys
 
 View = Callable[..., Awaitable[Response]]
@@ -40,16 +42,32 @@ class Gate:
     def __init__(self, node: ApiNode) -> None:
         self._node = node
         self._writes = Together(node.database)
-        self._failures = Throttle(FAILURES_BURST, FAILURE_INTERVAL_SECONDS)
-        self._public = Throttle(PUBLIC_BURST, PUBLIC_INTERVAL_SECONDS)
+        self._failures = Throttle("failures", FAILURES_BURST, FAILURE_INTERVAL_SECONDS)
+        self._public = Throttle("address", PUBLIC_BURST, PUBLIC_INTERVAL_SECONDS)
+        self._keyed = Throttle("key", KEY_BURST, KEY_INTERVAL_SECONDS)
         self._simulating = trio.Lock()
+        self._routes: list[Route] = []
+        self._documents: dict[str, bytes] = {}  # by path, once they were asked for
 
     def mount(self, app: QuartTrio, tables: Iterable[Routes]) -> None:
         """Make `app` serve the routes of these tables, and no path in another spelling."""
         app.url_map.merge_slashes = False
-        for table in tables:
-            for route in table.all:
-                app.add_url_rule(route.path, route.name, self._view(route), methods=[route.method], strict_slashes=True)
+        self._routes = [route for table in tables for route in table.all]
+        for route in self._routes:
+            view = self._view(route) if route.writer is None else self._document_view(route, route.writer)
+            app.add_url_rule(route.path, route.name, view, methods=[route.method], strict_slashes=True)
+
+    def _document_view(self, route: Route, writer: Writer) -> View:
+        async def view(**path: str) -> Response:
+            self._admitted(route, self._node.clock())
+            _query(route)
+            written = self._documents.get(request.path)
+            if written is None:
+                written = writer(Shelf(self._node, self._routes, path))
+                self._documents[request.path] = written
+            return conditional(Response(written, content_type=route.media), etag_of(written))
+
+        return view
 
     def _view(self, route: Route) -> View:
         is_open = route.scope is None and route.method == "GET"
@@ -62,9 +80,7 @@ class Gate:
             response = Response(answer.body, answer.status, content_type="application/json")
             if answer.is_replayed:
                 response.headers["Idempotent-Replayed"] = "true"
-            if is_open:
-                response.headers["Access-Control-Allow-Origin"] = "*"
-            return response
+            return conditional(response, etag_of(answer.body)) if is_open else response
 
         return view
 
@@ -75,27 +91,32 @@ class Gate:
         name, everybody shares one.
         """
         if route.scope is None:
-            wait = self._public.take(self._client())
-            if wait:
-                raise too_many("Too many requests from this address.", wait)
+            self._count(self._public, self._client(), "Too many requests from this address.")
             return None
         text = _key_text()
         key = self._node.database.read(find_key, self._node.catalogue, text, now) if text else None
         if key is None:
-            wait = self._failures.take(self._client())
-            raise too_many("Too many requests without a valid API key.", wait) if wait else unauthorized()
+            self._count(self._failures, self._client(), "Too many requests without a valid API key.")
+            raise unauthorized()
+        self._count(self._keyed, key.id, "Too many requests with this API key.")
         if key.last_used_at is None or now - key.last_used_at >= USE_NOTED_EVERY:
             self._node.database.write(api_keys.note_use, key.id, now)
         if route.scope not in key.scopes.split():
             raise forbidden(route.scope)
         return key
 
+    def _count(self, throttle: Throttle, name: str, refusal: str) -> None:
+        """Count the request; whatever comes of it tells how its caller stands."""
+        standing = throttle.take(name)
+        g.headers = throttle.headers(standing)
+        if standing.wait_seconds:
+            raise too_many(refusal, standing.wait_seconds)
+
     async def _run(
         self, route: Route, key: ApiKeyRecord | None, path: dict[str, str], raw: bytes, now: datetime
     ) -> Answer:
         database = self._node.database
-        # Mailers and shops add parameters to the payers' links.
-        query = read_query(route.query, request.args, only_known=not route.path.startswith(LINKS))
+        query = _query(route)
         is_reading = route.method == "GET"
         call = Call(
             node=self._node,
@@ -122,6 +143,11 @@ class Gate:
         forwarded = ",".join(request.headers.getlist("X-Forwarded-For"))
         peer = str(client[0]) if client else ""
         return client_name(client_address(peer, forwarded, self._node.catalogue.config.node.trusted_proxies))
+
+
+def _query(route: Route) -> Form:
+    """What the query says. Mailers and shops add parameters to the links that they send."""
+    return read_query(route.query, request.args, only_known=not route.path.startswith(LINKS))
 
 
 def _already(done: Answer | None, _tx: Tx) -> Answer:

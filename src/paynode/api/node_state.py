@@ -47,7 +47,7 @@ class NodeView(View, frozen=True, tag_field="object", tag="node"):
 
 
 @routes.get("/v1/status", shows=StatusView)
-def status(call: Call[Nothing], tx: Tx) -> Answer:
+def show_status(call: Call[Nothing], tx: Tx) -> Answer:
     """For monitors, without a key: that the node answers, and whether it sees the money that comes in."""
     is_watching = _is_watching(call, tx)
     return answer(StatusView(alive=True, watching=is_watching, mode=call.node.catalogue.mode))

@@ -10,6 +10,8 @@ _WITH_A_SCOPE = ("unauthorized", "forbidden")
 _WITH_A_NAME = ("not_found",)  # of something, in the path
 _WITH_A_BODY = ("malformed_request", "request_timeout", "request_too_large", "unsupported_media_type")
 
+SHARED = frozenset({*_ALWAYS, *_WITH_A_SCOPE, *_WITH_A_NAME, *_WITH_A_BODY})
+
 
 def problems_of(route: Route) -> Sequence[ProblemType]:
     """By status, and of one status by code."""

@@ -23,6 +23,7 @@ from paynode.store.database import Tx
 PUBLIC = frozenset(
     {
         "GET /v1/status",
+        "GET /v1/openapi.json",
         "GET /checkout/<invoice_id>",
         "GET /checkout/<invoice_id>/addresses",
         "POST /checkout/<invoice_id>/methods/<method>",
@@ -67,6 +68,18 @@ Action = Callable[[Call[F]], Awaitable[Answer]]  # of the simulation, which live
 
 
 @dataclass(frozen=True, slots=True)
+class Shelf:
+    """What a document may be written from: all of it stays the same while the node runs."""
+
+    node: ApiNode
+    routes: Sequence["Route"]  # all that are served
+    path: Mapping[str, str]
+
+
+Writer = Callable[[Shelf], bytes]  # writes a document; NotFound: there is none at this path
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
     """One row of the table: what the gate needs to serve it, and what the contract tells of it."""
 
@@ -79,6 +92,8 @@ class Route:
     refuses: tuple[str, ...]  # the problems that only its own operation knows, beside those of every route
     handler: Handler[Any] | None
     action: Action[Any] | None = None
+    writer: Writer | None = None
+    media: str = "application/json"
 
     def __post_init__(self) -> None:
         is_public = self.name in PUBLIC
@@ -106,7 +121,7 @@ class Route:
     @property
     def description(self) -> str:
         """What it does; the first line is its summary."""
-        return inspect.getdoc(self.handler or self.action) or ""
+        return inspect.getdoc(self.handler or self.action or self.writer) or ""
 
 
 class Routes:
@@ -170,6 +185,15 @@ class Routes:
         def declare(action: Action[F]) -> Action[F]:
             self.all.append(Route("POST", path, scope, form, shows, status, tuple(refuses), None, action))
             return action
+
+        return declare
+
+    def document(self, path: str, *, media: str, shows: Any = None) -> Callable[[Writer], Writer]:
+        """Declare a public route that gives the same to everybody for as long as the node runs."""
+
+        def declare(writer: Writer) -> Writer:
+            self.all.append(Route("GET", path, None, Nothing, shows, 200, (), None, None, writer, media))
+            return writer
 
         return declare
 

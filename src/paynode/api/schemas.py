@@ -1,0 +1,112 @@
+"""Named JSON schemas of the shapes that requests and answers have: the components of the OpenAPI document.
+
+A shape's name is its class's: `InvoiceView` is Invoice, `ListView[InvoiceView]` is InvoiceList, a form keeps its name,
+and a word that several machines use takes its module's: `invoice.Status` is InvoiceStatus.
+"""
+
+import typing
+from collections.abc import Iterable, Iterator, Mapping
+from enum import Enum
+from typing import Any
+
+import msgspec
+from msgspec import inspect
+
+from paynode.api.body import Number, WebUrl
+
+Schema = dict[str, Any]
+
+PREFIX = "#/components/schemas/"
+DECIMAL_PATTERN = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?$"
+_SHARED_WORDS = frozenset({"Status", "State", "Stage", "Wait"})
+
+
+def reference(kind: Any) -> Schema:
+    return {"$ref": f"{PREFIX}{name_of(kind)}"}
+
+
+def components(kinds: Iterable[Any]) -> Mapping[str, Schema]:
+    """The schemas of these shapes and of all that they contain, by name.
+
+    Each is written alone, since msgspec names a class by its bare name only where no other has the same.
+    """
+    found: dict[str, Any] = {}
+    for kind in _shapes(inspect.multi_type_info(list(kinds))):
+        if found.setdefault(name_of(kind), kind) != kind:
+            raise AssertionError(f"two shapes are called {name_of(kind)}")
+    return {name: _schema(name, kind) for name, kind in sorted(found.items())}
+
+
+def name_of(kind: Any) -> str:
+    if members := typing.get_args(kind):
+        return f"{name_of(members[0])}List"
+    name: str = kind.__name__
+    if name in _SHARED_WORDS:
+        return f"{kind.__module__.rpartition('.')[2].title().replace('_', '')}{name}"
+    return name.removesuffix("View") if not issubclass(kind, Enum) else name
+
+
+def _schema(name: str, kind: Any) -> Schema:
+    _, written = msgspec.json.schema_components([kind], schema_hook=_ours, ref_template=f"{PREFIX}{{name}}")
+    inner = {_bare(shape): name_of(shape) for shape in _shapes([inspect.type_info(kind)])}
+    if len(written) != len(inner):
+        raise AssertionError(f"two shapes within {name} are called the same")
+    schema: Schema = _renamed(written[_bare(kind)], inner)
+    return {**schema, "title": name}
+
+
+def _bare(kind: Any) -> str:
+    """As msgspec calls it."""
+    if members := typing.get_args(kind):
+        return f"{kind.__origin__.__name__}_{'_'.join(_bare(member) for member in members)}_"
+    return str(kind.__name__)
+
+
+def _renamed(value: Any, names: Mapping[str, str]) -> Any:
+    match value:
+        case {"$ref": str(target)}:
+            return {**value, "$ref": PREFIX + names[target.removeprefix(PREFIX)]}
+        case dict():
+            return {key: _renamed(item, names) for key, item in value.items()}
+        case list():
+            return [_renamed(item, names) for item in value]
+    return value
+
+
+def _shapes(infos: Iterable[inspect.Type]) -> Iterator[Any]:
+    """The classes that become components, each once."""
+    seen: set[Any] = set()
+    todo = list(infos)
+    while todo:
+        info = todo.pop()
+        if isinstance(info, inspect.StructType | inspect.EnumType):
+            if info.cls in seen:
+                continue
+            seen.add(info.cls)
+            yield info.cls
+        todo += _inside(info)
+
+
+def _inside(info: inspect.Type) -> list[inspect.Type]:
+    match info:
+        case inspect.StructType():
+            return [field.type for field in info.fields]
+        case inspect.UnionType():
+            return list(info.types)
+        case inspect.Metadata():
+            return [info.type]
+        case inspect.DictType():
+            return [info.key_type, info.value_type]
+        case inspect.ListType() | inspect.VarTupleType():
+            return [info.item_type]
+    return []
+
+
+def _ours(kind: type) -> Schema:
+    if kind is Number:
+        return {
+            "anyOf": [{"type": "string", "pattern": DECIMAL_PATTERN}, {"type": "number"}],
+            "description": "A decimal number, best as a string.",
+        }
+    assert kind is WebUrl, "forms hold no other type of ours"
+    return {"type": "string", "format": "uri", "pattern": "^https?://", "maxLength": 2048}
