@@ -33,7 +33,9 @@ from paynode.outbound import Refused
 from paynode.store import chain, rates
 from paynode.store.database import Tx
 
-TWO_STORES = '[stores.main]\n[stores.other]\naccount = 1\n[rates]\nstatic = { "usdt/USD" = "1" }\n'
+TWO_STORES = (
+    '[stores.main]\n[stores.other]\naccount = 1\npayer_may_cancel = true\n[rates]\nstatic = { "usdt/USD" = "1" }\n'
+)
 
 
 @dataclass

@@ -19,6 +19,7 @@ from paynode.api import (
     deliveries,
     deposits,
     events,
+    invoice_changes,
     invoices,
     networks,
     node_state,
@@ -42,6 +43,7 @@ from paynode.store.ids import new_id
 
 TABLES: tuple[Routes, ...] = (
     invoices.routes,
+    invoice_changes.routes,
     checkout.routes,
     rescues.routes,
     deposits.routes,

@@ -4,7 +4,7 @@ A payer's work is bounded by the merchant's: an invoice gets one address per cha
 """
 
 from paynode.api.body import Nothing
-from paynode.api.conflicts import NOT_PROVISIONED
+from paynode.api.conflicts import NOT_OPEN, NOT_PROVISIONED
 from paynode.api.lists import ListView, list_answer
 from paynode.api.routes import Call, Routes, answer
 from paynode.domain.invoice import Status
@@ -60,6 +60,19 @@ def choose(call: Call[Nothing], tx: Tx) -> Answer:
     """
     node, path = call.node, call.path
     loaded = invoices.provision(tx, node.catalogue, path["invoice_id"], path["method"], node.derive, call.now)
+    return answer(checkout_view(node.catalogue, loaded, call.now))
+
+
+@routes.post(
+    "/checkout/<invoice_id>/cancel",
+    Nothing,
+    shows=CheckoutView,
+    refuses=("cancel_not_allowed", "invoice_has_deposits", *NOT_OPEN),
+)
+def cancel(call: Call[Nothing], tx: Tx) -> Answer:
+    """Withdraw an invoice on its payer's word, before any money came and where its store allows it."""
+    node = call.node
+    loaded = invoices.cancel_by_payer(tx, node.catalogue, call.path["invoice_id"], call.now)
     return answer(checkout_view(node.catalogue, loaded, call.now))
 
 

@@ -27,6 +27,7 @@ PUBLIC = frozenset(
         "GET /checkout/<invoice_id>",
         "GET /checkout/<invoice_id>/addresses",
         "POST /checkout/<invoice_id>/methods/<method>",
+        "POST /checkout/<invoice_id>/cancel",
         "POST /checkout/<invoice_id>/check",
         "POST /checkout/<invoice_id>/claim",
         "GET /checkout/<invoice_id>/claims",

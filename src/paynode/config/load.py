@@ -30,6 +30,7 @@ from paynode.config.shapes import (
 from paynode.config.table import Reading, Table
 from paynode.config.values import (
     base_url,
+    boolean,
     decimal,
     duration,
     list_of,
@@ -198,8 +199,9 @@ def _stores(top: Table, reading: Reading, custody: Custody, xpub: str | None) ->
                 account=store.optional("account", whole(0, ACCOUNT_MAX), 0),
                 treasuries=MappingProxyType(treasuries),
                 xpub_evm=_xpub(store, custody.mode),
+                payer_may_cancel=store.optional("payer_may_cancel", boolean, False),
             )
-    stores = stores or {"main": Store("main", "main", 0, MappingProxyType({}), None)}
+    stores = stores or {"main": Store("main", "main", 0, MappingProxyType({}), None, payer_may_cancel=False)}
     id_by_account: dict[int, str] = {}
     for store_id, each in stores.items():
         if (other := id_by_account.setdefault(each.account, store_id)) != store_id:

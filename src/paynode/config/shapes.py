@@ -123,6 +123,7 @@ class Store:
     account: int  # its branch of the HD tree
     treasuries: Mapping[str, str]  # by network; only those that differ from the network's
     xpub_evm: str | None  # of its account, under watch
+    payer_may_cancel: bool  # from the checkout page, before any money came
 
 
 @dataclass(frozen=True, slots=True)

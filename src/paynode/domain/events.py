@@ -18,6 +18,7 @@ class EventType(StrEnum):
     INVOICE_PAID_LATE = "invoice.paid_late"  # money covers it after it closed; the merchant may accept it; once
     INVOICE_REVERSED = "invoice.reversed"  # the chain took back what had paid it
     INVOICE_CANCELLED = "invoice.cancelled"
+    INVOICE_DELETED = "invoice.deleted"  # its merchant removed it, before it ever had an address
     INVOICE_UPDATED = "invoice.updated"  # anything else: an address was issued, a price renewed, a status went back
 
     DEPOSIT_ORPHANED = "deposit.orphaned"  # its block left the chain

@@ -44,6 +44,11 @@ class Catalogue:
         key = self.store_keys.get(store_id)
         return store_id if key is None else self.config.stores[key].name
 
+    def payer_may_cancel(self, store_id: str) -> bool:
+        """Whether the store lets payers withdraw what they have not begun to pay."""
+        key = self.store_keys.get(store_id)
+        return key is not None and self.config.stores[key].payer_may_cancel
+
     def explorer_tx_url(self, network: str, tx_hash: str) -> str | None:
         explorer = self.networks[network].explorer if network in self.networks else None
         return f"{explorer}/tx/{tx_hash}" if explorer and tx_hash else None

@@ -36,7 +36,7 @@ def provision(
     loaded = loading.load(tx, invoice_id, store_id)
     entry = _entry(loaded, method)
     if entry.provisioned_at is None:
-        _require_payable(tx, loaded, now)
+        require_payable(tx, loaded, now)
         issue_address(tx, catalogue, loaded.record, entry, derive, now)
         renew_if_lapsed(tx, catalogue, loaded, [entry], now)
         return judge_again(tx, catalogue, invoice_id, now, first=[EventType.INVOICE_UPDATED])
@@ -49,6 +49,22 @@ def provision(
     return loaded
 
 
+def cancel_by_payer(tx: Tx, catalogue: Catalogue, invoice_id: str, now: datetime) -> LoadedInvoice:
+    """Withdraw an invoice on its payer's word, before any money came.
+
+    Raises:
+        Conflict: the store does not want that, others may be paying it too, it has a deposit, or it is not open.
+    """
+    loaded = loading.load(tx, invoice_id)
+    if loaded.record.status is Status.CANCELLED:
+        return loaded
+    if not catalogue.payer_may_cancel(loaded.record.store_id) or loaded.record.type is not Type.ONE_TIME:
+        raise Conflict("cancel_not_allowed", "Only the shop can cancel this invoice.")
+    if loaded.deposits:
+        raise Conflict("invoice_has_deposits", "Money has come to this invoice already: only the shop can cancel it.")
+    return cancel(tx, catalogue, invoice_id, now)
+
+
 def requote(tx: Tx, catalogue: Catalogue, invoice_id: str, now: datetime, store_id: str | None = None) -> LoadedInvoice:
     """Lock new prices for every method whose quote lapsed.
 
@@ -56,7 +72,7 @@ def requote(tx: Tx, catalogue: Catalogue, invoice_id: str, now: datetime, store_
         Conflict: the invoice is closed, its deadline is over, it has no price, or every quote still holds.
     """
     loaded = loading.load(tx, invoice_id, store_id)
-    _require_payable(tx, loaded, now)
+    require_payable(tx, loaded, now)
     if loaded.price is None:
         raise Conflict("no_price", "This invoice asks for no sum: what is paid is worth the rate of its own moment.")
     if not renew_if_lapsed(tx, catalogue, loaded, loaded.methods, now):
@@ -108,7 +124,7 @@ def _require_open(loaded: LoadedInvoice) -> None:
         raise Conflict("invoice_confirming", "Enough money for this invoice is on its way.")
 
 
-def _require_payable(tx: Tx, loaded: LoadedInvoice, now: datetime) -> None:
+def require_payable(tx: Tx, loaded: LoadedInvoice, now: datetime) -> None:
     """An open invoice whose deadline is over is one that the chains have not passed yet: a payment now is late."""
     _require_open(loaded)
     if _is_overdue(tx, loaded, now):

@@ -1,8 +1,9 @@
 """Judging an invoice again after its facts changed: the one way its status ever moves."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 import msgspec
 import structlog
@@ -58,7 +59,7 @@ def tell(
     loaded: LoadedInvoice,
     events: Sequence[EventType],
     now: datetime,
-    previous: dict[str, str] | None = None,
+    previous: Mapping[str, Any] | None = None,
 ) -> None:
     """Announce events about an invoice, each with the invoice as it is now."""
     if not events:

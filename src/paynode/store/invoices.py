@@ -53,6 +53,7 @@ class InvoiceRecord:
     is_cancelled: bool = False
     cancelled_at: datetime | None = None
     is_deadline_passed: bool = False
+    is_archived: bool = False
     accepted: Fraction | None = None
     announced: str = ""
     paid_at: datetime | None = None
@@ -94,6 +95,13 @@ def add(tx: Tx, record: InvoiceRecord, methods: Sequence[MethodRecord]) -> None:
 
 def save(tx: Tx, record: InvoiceRecord) -> None:
     tx.run(INVOICE.update("invoices", "id"), INVOICE.encode(record))
+
+
+def delete(tx: Tx, invoice_id: str) -> None:
+    """Remove an invoice that never had an address or a deposit."""
+    for table in ("quotes", "invoice_methods"):
+        tx.run(f"delete from {table} where invoice_id = ?", (invoice_id,))
+    tx.run("delete from invoices where id = ?", (invoice_id,))
 
 
 def by_id(tx: Tx, invoice_id: str) -> InvoiceRecord | None:

@@ -50,6 +50,14 @@ def reopen(tx: Tx, record: WatchRecord) -> None:
     )
 
 
+def extend(tx: Tx, invoice_id: str, until: datetime | None) -> None:
+    """Watch the addresses of an invoice until then; None: for ever."""
+    tx.run(
+        "update watches set watch_until = ? where invoice_id = ? and is_closed = 0",
+        (None if until is None else to_ms(until), invoice_id),
+    )
+
+
 def seen(tx: Tx, name: str, addresses: Iterable[str]) -> None:
     """These addresses were looked at, and their balances are explained."""
     tx.run_many(

@@ -44,6 +44,7 @@ class CheckoutDepositView(View, frozen=True, tag_field="object", tag="deposit"):
 
 class CheckoutView(View, frozen=True, tag_field="object", tag="checkout"):
     store_name: str
+    may_cancel: bool
     id: str
     livemode: bool
     type: Type
@@ -78,6 +79,7 @@ def checkout(catalogue: Catalogue, loaded: LoadedInvoice, now: datetime) -> Chec
     whole = invoice(catalogue, loaded, now)
     shared = {name: getattr(whole, name) for name in CheckoutView.__struct_fields__ if name in _OF_INVOICE}
     return CheckoutView(
+        may_cancel=_may_cancel(catalogue, loaded),
         store_name=catalogue.store_name(loaded.record.store_id),
         deposits=[_deposit(each, is_shared=loaded.record.type is not Type.ONE_TIME) for each in whole.deposits],
         now=moment(now),
@@ -85,7 +87,14 @@ def checkout(catalogue: Catalogue, loaded: LoadedInvoice, now: datetime) -> Chec
     )
 
 
-_OF_INVOICE = frozenset(CheckoutView.__struct_fields__) - {"store_name", "deposits", "now"}
+def _may_cancel(catalogue: Catalogue, loaded: LoadedInvoice) -> bool:
+    """Whether the payer may withdraw it now."""
+    record = loaded.record
+    is_untouched = record.type is Type.ONE_TIME and record.status is Status.OPEN and not loaded.deposits
+    return is_untouched and catalogue.payer_may_cancel(record.store_id)
+
+
+_OF_INVOICE = frozenset(CheckoutView.__struct_fields__) - {"store_name", "may_cancel", "deposits", "now"}
 
 
 _TELLS_WHO = frozenset({"tx_hash", "log_index", "block_hash", "sender", "explorer_url"})

@@ -41,6 +41,7 @@ class InvoiceView(View, frozen=True, tag_field="object", tag="invoice"):
     sweep_state: InvoiceSweep
     screening: str
     late: bool
+    archived: bool
     amount: Amount | None
     min_amount: Amount | None
     currency: str
@@ -89,6 +90,7 @@ def invoice(catalogue: Catalogue, loaded: LoadedInvoice, now: datetime) -> Invoi
         sweep_state=record.sweep_state,
         screening="not_screened",
         late=record.is_late,
+        archived=record.is_archived,
         amount=amount_or_none(record.amount),
         min_amount=amount_or_none(record.min_amount),
         currency=record.currency,
