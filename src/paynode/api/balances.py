@@ -1,79 +1,111 @@
-"""Balances: what the ledger says lies where, per store and payment method."""
+"""What lies where: the ledger's balances per store and method, and its entries."""
 
-from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any, ClassVar
 
-from paynode.api.body import Nothing
-from paynode.api.lists import ListView, list_answer
+from msgspec import Meta
+
+from paynode.api.currencies import CURRENCIES
+from paynode.api.lists import ListView, list_answer, page_answer, stores_of
+from paynode.api.parameters import IdOf
+from paynode.api.query import CountedPageQuery, QueryForm
 from paynode.api.routes import Call, Routes
+from paynode.domain.errors import Invalid
 from paynode.domain.ledger import Account
-from paynode.domain.money import format_units
+from paynode.domain.quote import Rate
 from paynode.operations.once import Answer
-from paynode.operations.views.shapes import Amount, UnitsText, View
-from paynode.store import ledger
+from paynode.operations.views.ledger import BalanceView, LedgerEntryView, balance, ledger_entry
+from paynode.store import ledger, ledger_lists, rates
 from paynode.store.database import Tx
+from paynode.store.ledger_lists import EntryFilter
 
 routes = Routes()
 
-
-class BalanceView(View, frozen=True, tag_field="object", tag="balance"):
-    """What the ledger says lies where, of one method; a method that is no longer offered has no decimals."""
-
-    store: str
-    method: str
-    symbol: str | None
-    decimals: int | None
-    deposits: Amount | None
-    deposits_units: UnitsText
-    in_transit: Amount | None
-    in_transit_units: UnitsText
-    swept: Amount | None
-    swept_units: UnitsText
-    gas: Amount | None
-    gas_units: UnitsText
-    fees: Amount | None
-    fees_units: UnitsText
-    reversed: Amount | None
-    reversed_units: UnitsText
+DEFAULT_CURRENCY = "USD"
+Currency = Annotated[str, Meta(max_length=3, description="ISO 4217: what values are told in.")]
 
 
-_SHOWN: Mapping[str, Account] = {
-    "deposits": Account.DEPOSITS,
-    "in_transit": Account.IN_TRANSIT,
-    "swept": Account.TREASURY,
-    "gas": Account.GAS,
-    "fees": Account.FEES,
-    "reversed": Account.REVERSED,
-}
+class BalanceQuery(QueryForm, frozen=True):
+    currency: Currency = DEFAULT_CURRENCY
+    method: tuple[str, ...] = ()
+    store: tuple[Annotated[str, IdOf("sto")], ...] = ()
 
 
-@routes.get("/v1/balances", scope="balances:read", shows=ListView[BalanceView])
-def list_all(call: Call[Nothing], tx: Tx) -> Answer:
+class LedgerQuery(CountedPageQuery, frozen=True):
+    prefix: ClassVar[str] = ledger_lists.PREFIX
+    currency: Currency = DEFAULT_CURRENCY
+    method: tuple[str, ...] = ()
+    account: tuple[Account, ...] = ()
+    reason: tuple[str, ...] = ()
+    cause: str | None = None
+    store: tuple[Annotated[str, IdOf("sto")], ...] = ()
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+
+
+@routes.get("/v1/balances", BalanceQuery, scope="balances:read", shows=ListView[BalanceView])
+def list_all(call: Call[BalanceQuery], tx: Tx) -> Answer:
     """Show what lies where, by the ledger.
 
-    Every offered method of every store the caller sees, and methods no longer offered where they hold something.
+    Every offered method of every store the caller sees, and methods no longer offered where they hold something, each
+    with its worth at the newest rate.
     """
-    catalogue = call.node.catalogue
-    found = ledger.balances(tx, call.store_id)
-    units = {(balance.store_id, balance.method, balance.account): balance.units for balance in found}
-    store_ids = list(catalogue.store_keys) if call.store_id is None else [call.store_id]
-    pairs = {(store_id, method): None for store_id in store_ids for method in catalogue.assets}
-    pairs |= {(balance.store_id, balance.method): None for balance in found if balance.units}
-    return list_answer(_view(call, store_id, method, units) for store_id, method in pairs)
-
-
-Held = Mapping[tuple[str, str, Account], int]  # units by store, method and account
-
-
-def _view(call: Call[Nothing], store_id: str, method: str, units: Held) -> BalanceView:
-    asset = call.node.catalogue.assets.get(method)
-    held = {name: units.get((store_id, method, account), 0) for name, account in _SHOWN.items()}
-    amounts = {name: None if asset is None else format_units(each, asset.decimals) for name, each in held.items()}
-    in_units = {f"{name}_units": str(each) for name, each in held.items()}
-    return BalanceView(
-        store=store_id,
-        method=method,
-        symbol=None if asset is None else asset.symbol,
-        decimals=None if asset is None else asset.decimals,
-        **amounts,  # type: ignore[arg-type]  # mypy gives each mapping to every field
-        **in_units,
+    catalogue, currency = call.node.catalogue, currency_of(call.form.currency)
+    held: dict[tuple[str, str], dict[Account, int]] = {}
+    seen = stores_of(call, call.form.store)
+    for store_id in catalogue.store_keys if seen is None else seen:
+        held |= {(store_id, method): {} for method in catalogue.assets}
+    for each in ledger.balances(tx, call.store_id):
+        if (each.units or (each.store_id, each.method) in held) and (seen is None or each.store_id in seen):
+            held.setdefault((each.store_id, each.method), {})[each.account] = each.units
+    return list_answer(
+        balance(catalogue, store_id, method, by_account, currency, rate_of(call, tx, method, currency, call.now))
+        for (store_id, method), by_account in held.items()
+        if not call.form.method or method in call.form.method
     )
+
+
+def ledger_filter(call: Call[Any], query: LedgerQuery) -> EntryFilter:
+    """What the query narrows a list of entries to."""
+    return EntryFilter(
+        store_ids=stores_of(call, query.store),
+        methods=query.method,
+        accounts=query.account,
+        reasons=query.reason,
+        cause=query.cause,
+        after=query.created_after,
+        before=query.created_before,
+    )
+
+
+@routes.get("/v1/ledger", LedgerQuery, scope="balances:read", shows=ListView[LedgerEntryView], is_long=True)
+def list_entries(call: Call[LedgerQuery], tx: Tx) -> Answer:
+    """List the ledger's entries, each with its worth at the rate of its own time."""
+    wanted, currency = ledger_filter(call, call.form), currency_of(call.form.currency)
+    found = ledger_lists.page_of(tx, wanted, call.form.page)
+    total = ledger_lists.count(tx, wanted) if "total" in call.form.include else None
+    return page_answer(
+        found.map(
+            lambda entry: ledger_entry(
+                call.node.catalogue, entry, currency, rate_of(call, tx, entry.method, currency, entry.at)
+            )
+        ),
+        total,
+    )
+
+
+def currency_of(text: str) -> str:
+    """The currency that values are to be told in.
+
+    Raises:
+        Invalid: there is none of that name.
+    """
+    if text.upper() not in CURRENCIES:
+        raise Invalid.field("currency", "unknown_currency", "Give the code of a currency, such as EUR.")
+    return text.upper()
+
+
+def rate_of(call: Call[Any], tx: Tx, method: str, currency: str, moment: datetime) -> Rate | None:
+    """What one whole coin was worth then, as near as is known."""
+    asset = call.node.catalogue.assets.get(method)
+    return None if asset is None else rates.nearest(tx, asset.symbol, currency, moment)

@@ -23,6 +23,7 @@ from paynode.operations.once import Answer
 from paynode.store import api_keys, idempotency
 from paynode.store.api_keys import ApiKeyRecord
 from paynode.store.database import Tx
+from paynode.store.readers import Readers
 from paynode.store.together import Together
 
 KEY_LENGTH_MAX = 255  # of an Idempotency-Key
@@ -42,6 +43,7 @@ class Gate:
     def __init__(self, node: ApiNode) -> None:
         self._node = node
         self._writes = Together(node.database)
+        self._readers = Readers(node.database)
         self._failures = Throttle("failures", FAILURES_BURST, FAILURE_INTERVAL_SECONDS)
         self._public = Throttle("address", PUBLIC_BURST, PUBLIC_INTERVAL_SECONDS)
         self._keyed = Throttle("key", KEY_BURST, KEY_INTERVAL_SECONDS)
@@ -126,7 +128,8 @@ class Gate:
             form=query if is_reading else read_form(route.form, request.headers.get("Content-Type", ""), raw),
         )
         if route.handler is not None and is_reading:
-            return database.read(partial(route.handler, call))
+            read = partial(route.handler, call)
+            return await self._readers.read(read) if route.is_long else database.read(read)
         named = None if key is None or route.method != "POST" else _named(key, raw)
         if route.handler is not None:
             return await self._writes.write(

@@ -54,6 +54,14 @@ class PageQuery(QueryForm, frozen=True):
         return Page(self.limit, self.starting_after, self.ending_before, ascending=not self.sort.startswith("-"))
 
 
+class CountedPageQuery(PageQuery, frozen=True):
+    """Of a list that can say how long it is."""
+
+    include: Annotated[
+        tuple[Literal["total"], ...], Meta(description="`total`: how many entries the whole list has.")
+    ] = ()
+
+
 Q = TypeVar("Q", bound=Form)
 
 

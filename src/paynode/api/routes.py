@@ -95,6 +95,7 @@ class Route:
     action: Action[Any] | None = None
     writer: Writer | None = None
     media: str = "application/json"
+    is_long: bool = False  # it reads so much that nobody else should wait for it
 
     def __post_init__(self) -> None:
         is_public = self.name in PUBLIC
@@ -137,11 +138,24 @@ class Routes:
 
     @overload
     def get(
-        self, path: str, *, scope: str | None = None, shows: Any, refuses: Sequence[str] = ()
+        self,
+        path: str,
+        *,
+        scope: str | None = None,
+        shows: Any,
+        refuses: Sequence[str] = (),
+        is_long: bool = False,
     ) -> Callable[[Handler[Nothing]], Handler[Nothing]]: ...
     @overload
     def get(
-        self, path: str, query: type[Q], *, scope: str | None = None, shows: Any, refuses: Sequence[str] = ()
+        self,
+        path: str,
+        query: type[Q],
+        *,
+        scope: str | None = None,
+        shows: Any,
+        refuses: Sequence[str] = (),
+        is_long: bool = False,
     ) -> Callable[[Handler[Q]], Handler[Q]]: ...
     def get(
         self,
@@ -151,9 +165,13 @@ class Routes:
         scope: str | None = None,
         shows: Any,
         refuses: Sequence[str] = (),
+        is_long: bool = False,
     ) -> Any:
-        """Declare a route that reads, and the form of its query, if it takes any parameter."""
-        return self._declare("GET", path, scope, query, shows, 200, refuses)
+        """Declare a route that reads, and the form of its query, if it takes any parameter.
+
+        What `is_long` runs in a thread, on a connection of its own.
+        """
+        return self._declare("GET", path, scope, query, shows, 200, refuses, is_long=is_long)
 
     def post(
         self,
@@ -207,9 +225,12 @@ class Routes:
         shows: Any,
         status: int,
         refuses: Sequence[str],
+        *,
+        is_long: bool = False,
     ) -> Callable[[Handler[F]], Handler[F]]:
         def declare(handler: Handler[F]) -> Handler[F]:
-            self.all.append(Route(method, path, scope, form, shows, status, tuple(refuses), handler))
+            row = Route(method, path, scope, form, shows, status, tuple(refuses), handler, is_long=is_long)
+            self.all.append(row)
             return handler
 
         return declare

@@ -1,33 +1,57 @@
 """Sweeps: what was collected to the treasuries."""
 
-from typing import ClassVar
+from datetime import datetime
+from typing import Annotated, Any, ClassVar
 
 from paynode.api.body import Nothing
-from paynode.api.lists import ListView, list_answer
-from paynode.api.query import PageQuery
+from paynode.api.lists import ListView, page_answer, stores_of
+from paynode.api.parameters import IdOf
+from paynode.api.query import CountedPageQuery
 from paynode.api.routes import Call, Routes, answer
 from paynode.domain.errors import NotFound
 from paynode.domain.sweep import State
 from paynode.operations.once import Answer
 from paynode.operations.sweep_items import sweep_view
 from paynode.operations.views.sweep import SweepView
+from paynode.store import sweep_lists
 from paynode.store import sweeps as rows
 from paynode.store.database import Tx
+from paynode.store.sweep_lists import SweepFilter
 
 routes = Routes()
 
 
-class SweepListQuery(PageQuery, frozen=True):
+class SweepListQuery(CountedPageQuery, frozen=True):
     prefix: ClassVar[str] = "swp"
     state: tuple[State, ...] = ()
+    method: tuple[str, ...] = ()
+    network: tuple[str, ...] = ()
+    store: tuple[Annotated[str, IdOf("sto")], ...] = ()
+    deposit: Annotated[str, IdOf("dep")] | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
 
 
-@routes.get("/v1/sweeps", SweepListQuery, scope="sweeps:read", shows=ListView[SweepView])
+def sweep_filter(call: Call[Any], query: SweepListQuery) -> SweepFilter:
+    """What the query narrows a list of sweeps to."""
+    return SweepFilter(
+        store_ids=stores_of(call, query.store),
+        states=query.state,
+        methods=query.method,
+        networks=query.network,
+        deposit_id=query.deposit,
+        created_after=query.created_after,
+        created_before=query.created_before,
+    )
+
+
+@routes.get("/v1/sweeps", SweepListQuery, scope="sweeps:read", shows=ListView[SweepView], is_long=True)
 def list_all(call: Call[SweepListQuery], tx: Tx) -> Answer:
     """List what was collected."""
-    page = call.form.page
-    found, has_more = rows.listed(tx, call.store_id, page, states=call.form.state)
-    return list_answer((sweep_view(tx, call.node.catalogue, record) for record in found), page, has_more=has_more)
+    wanted = sweep_filter(call, call.form)
+    found = sweep_lists.page_of(tx, wanted, call.form.page)
+    total = sweep_lists.count(tx, wanted) if "total" in call.form.include else None
+    return page_answer(found.map(lambda record: sweep_view(tx, call.node.catalogue, record)), total)
 
 
 @routes.get("/v1/sweeps/<sweep_id>", scope="sweeps:read", shows=SweepView)

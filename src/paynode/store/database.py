@@ -44,6 +44,10 @@ class Tx:
     def rows(self, sql: str, values: Mapping[str, Value] | tuple[Value, ...] = ()) -> list[tuple[Any, ...]]:
         return self._connection.execute(sql, values).fetchall()
 
+    def each(self, sql: str, values: Mapping[str, Value] | tuple[Value, ...] = ()) -> Iterator[tuple[Any, ...]]:
+        """The rows one by one, as they are asked for; only while the transaction is open."""
+        return self._connection.execute(sql, values)
+
     def row(self, sql: str, values: Mapping[str, Value] | tuple[Value, ...] = ()) -> tuple[Any, ...] | None:
         return self._connection.execute(sql, values).fetchone()
 
@@ -89,9 +93,15 @@ class Database:
     """One connection to the file."""
 
     def __init__(
-        self, connection: apsw.Connection, *, before_commit: Callable[[], None], after_commit: Callable[[], None]
+        self,
+        connection: apsw.Connection,
+        *,
+        before_commit: Callable[[], None],
+        after_commit: Callable[[], None],
     ) -> None:
+        self.path = Path(connection.filename) if connection.filename else None  # None: in memory
         self._connection = connection
+        self._readers: list[Database] = []
         self._before_commit = before_commit
         self._after_commit = after_commit
         self.bells = Bells()
@@ -126,7 +136,20 @@ class Database:
         if is_write:
             self._after_commit()
 
+    def reader(self) -> "Database":
+        """A connection beside this one that cannot write, for one thread at a time; not of a database in memory."""
+        assert self.path is not None, "what is in memory is in one connection's"
+        connection = apsw.Connection(str(self.path), flags=apsw.SQLITE_OPEN_READONLY)
+        connection.set_busy_timeout(BUSY_MS)
+        _exhaust(connection, "pragma trusted_schema = off")
+        reader = Database(connection, before_commit=_nothing, after_commit=_nothing)
+        self._readers.append(reader)
+        return reader
+
     def close(self) -> None:
+        """Close the connection, and those of its readers."""
+        for reader in self._readers:
+            reader.close()
         self._connection.close()
 
 

@@ -1,7 +1,7 @@
 """Deposits: transfers to our addresses as merchants see them."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from fractions import Fraction
@@ -10,9 +10,8 @@ from typing import Any
 from paynode.domain.deposit import Stage
 from paynode.domain.sweep import DepositSweep, Wait
 from paynode.store.chain_rows import ROW, RowRecord
-from paynode.store.database import Tx, Value
+from paynode.store.database import Tx
 from paynode.store.ids import next_id
-from paynode.store.pages import Page, select_page
 from paynode.store.records import Columns, Units
 
 
@@ -40,10 +39,11 @@ class DepositRecord:
 
 
 DEPOSIT = Columns(DepositRecord)
-_JOINED = (
-    f"select {DEPOSIT.of('d')}, {ROW.of('r')}, w.invoice_id from deposits d join chain_rows r on r.id = d.row_id "
-    "join watches w on w.network = d.network and w.address = d.address"
+PLACED_COLUMNS = f"{DEPOSIT.of('d')}, {ROW.of('r')}, w.invoice_id"
+PLACED_SOURCE = (
+    "deposits d join chain_rows r on r.id = d.row_id join watches w on w.network = d.network and w.address = d.address"
 )
+_JOINED = f"select {PLACED_COLUMNS} from {PLACED_SOURCE}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +55,14 @@ class PlacedDeposit:
     address_invoice_id: str
 
 
-def _placed(found: list[tuple[Any, ...]]) -> list[PlacedDeposit]:
+def placed_of_row(row: tuple[Any, ...]) -> PlacedDeposit:
+    """What `PLACED_COLUMNS` of `PLACED_SOURCE` hold."""
     split = len(DEPOSIT.names)
-    return [PlacedDeposit(DEPOSIT.decode(row[:split]), ROW.decode(row[split:-1]), row[-1]) for row in found]
+    return PlacedDeposit(DEPOSIT.decode(row[:split]), ROW.decode(row[split:-1]), row[-1])
+
+
+def _placed(found: list[tuple[Any, ...]]) -> list[PlacedDeposit]:
+    return [placed_of_row(row) for row in found]
 
 
 def new_deposit_id(tx: Tx, now: datetime) -> str:
@@ -218,30 +223,3 @@ def set_gone(tx: Tx, record: DepositRecord, *, lost: Units, withdrawn: Units) ->
     if changed != record:
         save(tx, changed)
     return changed
-
-
-def listed(
-    tx: Tx,
-    store_id: str | None,
-    page: Page,
-    *,
-    stages: Sequence[str] = (),
-    invoice_id: str | None = None,
-    unattributed: bool = False,
-) -> tuple[list[PlacedDeposit], bool]:
-    """One page of deposits and whether there are more."""
-    where = ["1"]
-    values: dict[str, Value] = {}
-    if store_id is not None:
-        where.append("d.store_id = :store_id")
-        values["store_id"] = store_id
-    if stages:
-        where.append(f"d.stage in ({', '.join(f':stage{n}' for n in range(len(stages)))})")
-        values |= {f"stage{n}": stage for n, stage in enumerate(stages)}
-    if invoice_id is not None:
-        where.append("d.invoice_id = :invoice_id")
-        values["invoice_id"] = invoice_id
-    if unattributed:
-        where.append("d.invoice_id is null")
-    rows, has_more = select_page(tx, _JOINED, where, values, page, key="d.id")
-    return _placed(rows), has_more

@@ -28,11 +28,8 @@ def next_id(prefix: str, now: datetime, newest: str | None) -> str:
 
 def id_after(earlier: str) -> str:
     """An identifier of the same kind that sorts after `earlier`, and is still not to be guessed."""
-    prefix, _, digits = earlier.partition("_")
-    value = 0
-    for digit in digits:
-        value = value << 5 | _ALPHABET.index(digit)
-    return _written(prefix, value + 1 + secrets.randbits(STEP_BITS))
+    prefix, _, _ = earlier.partition("_")
+    return _written(prefix, _value(earlier) + 1 + secrets.randbits(STEP_BITS))
 
 
 def first_id(prefix: str, moment: datetime) -> str:
@@ -43,6 +40,23 @@ def first_id(prefix: str, moment: datetime) -> str:
 def last_id(prefix: str, moment: datetime) -> str:
     """The highest identifier that can have been made at `moment`."""
     return _written(prefix, (max(0, to_ms(moment)) + 1 << 80) - 1)
+
+
+def numbered_id(prefix: str, number: int, moment: datetime) -> str:
+    """The identifier of what has a number of its own."""
+    return _written(prefix, to_ms(moment) << 80 | number)
+
+
+def number_of(identifier: str) -> int:
+    """The number that `numbered_id` was given."""
+    return _value(identifier) & (1 << 80) - 1
+
+
+def _value(identifier: str) -> int:
+    value = 0
+    for digit in identifier.partition("_")[2]:
+        value = value << 5 | _ALPHABET.index(digit)
+    return value
 
 
 def _written(prefix: str, value: int) -> str:

@@ -1,12 +1,11 @@
 """Sweeps, their items, and the treasuries they may pay."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from paynode.domain.sweep import ItemState, Share, State
-from paynode.store.database import Tx, Value
-from paynode.store.pages import Page, select_page
+from paynode.store.database import Tx
 from paynode.store.records import Columns, Units
 from paynode.store.times import to_ms
 
@@ -65,19 +64,6 @@ def save(tx: Tx, record: SweepRecord) -> None:
 def by_id(tx: Tx, sweep_id: str) -> SweepRecord | None:
     row = tx.row(f"select {SWEEP.sql} from sweeps where id = ?", (sweep_id,))
     return None if row is None else SWEEP.decode(row)
-
-
-def listed(tx: Tx, store_id: str | None, page: Page, *, states: Sequence[str] = ()) -> tuple[list[SweepRecord], bool]:
-    where = ["1"]
-    values: dict[str, Value] = {}
-    if store_id is not None:
-        where.append("store_id = :store_id")
-        values["store_id"] = store_id
-    if states:
-        where.append(f"state in ({', '.join(f':state{n}' for n in range(len(states)))})")
-        values |= {f"state{n}": state for n, state in enumerate(states)}
-    rows, has_more = select_page(tx, f"select {SWEEP.sql} from sweeps", where, values, page)
-    return [SWEEP.decode(row) for row in rows], has_more
 
 
 def newest(tx: Tx, network: str, store_id: str, method: str) -> SweepRecord | None:
