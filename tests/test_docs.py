@@ -38,8 +38,10 @@ def test_the_example_config_loads(tmp_path: Path, toml: str) -> None:
 
 def test_the_examples_defaults_are_the_codes(tmp_path: Path) -> None:
     # Settings shown with a value that is no default.
-    shown = r"^(public_url|trusted_proxies|tokens|explorer|sweep|budget|treasury\.anvil|sources|urls|allow).*\n"
-    spelled_out = load(tmp_path, re.sub(shown, "", HOT, flags=re.MULTILINE))
+    shown = (
+        r"public_url|trusted_proxies|tokens|explorer|sweep|confirmations_from|budget|treasury\.anvil|sources|urls|allow"
+    )
+    spelled_out = load(tmp_path, re.sub(rf"^({shown}).*\n", "", HOT, flags=re.MULTILINE))
     assert spelled_out == load(tmp_path, EXAMPLE)
 
 

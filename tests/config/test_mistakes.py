@@ -11,6 +11,8 @@ from paynode.config import ConfigMistakes, load_config
 WRONG_CASE = TREASURY.lower()
 ETH = '[networks.eth]\nrpc = ["https://rpc.example.com"]\n'
 
+DEEPER = "confirmations_from = {{ {} }}\n"
+
 # what the file says, the key that is blamed, and a word of the problem and of the remedy
 TABLE = [
     ("", "node.mode", "missing", '"live"'),
@@ -34,6 +36,28 @@ TABLE = [
     (WHOLE.replace('mode = "test"', 'mode = "sim"'), "networks.shopchain.family", "real chain", "test"),
     (WHOLE.replace("confirmations = 3", "confirmations = 0"), "networks.shopchain.confirmations", "from 1", "range"),
     (WHOLE + "reorg_horizon = 2", "networks.shopchain.reorg_horizon", "below confirmations", "at least"),
+    (WHOLE + "confirmations_from = 5", "networks.shopchain.confirmations_from", "not a table", "key = value"),
+    (WHOLE + DEEPER.format('"1000" = 9'), "networks.shopchain.confirmations_from.1000", "currency", "20 USD"),
+    (WHOLE + DEEPER.format('"9 USD" = 0'), 'networks.shopchain.confirmations_from."9 USD"', "from 1", "range"),
+    (WHOLE + DEEPER.format('"9 USD" = 3'), 'networks.shopchain.confirmations_from."9 USD"', "no more", "rising"),
+    (
+        WHOLE + DEEPER.format('"9 USD" = 8, "8 USD" = 9'),
+        'networks.shopchain.confirmations_from."8 USD"',
+        "not more",
+        "rising",
+    ),
+    (
+        WHOLE + DEEPER.format('"8 USD" = 9, "9 USD" = 9'),
+        'networks.shopchain.confirmations_from."9 USD"',
+        "no more",
+        "rising",
+    ),
+    (
+        WHOLE + DEEPER.format('"9 USD" = 64') + "reorg_horizon = 63",
+        "networks.shopchain.reorg_horizon",
+        "below",
+        "at least",
+    ),
     (WHOLE + "budget = 5", "networks.shopchain.budget", "not a table", "{ key = value }"),
     (WHOLE + "budget = { calls_per_day = 10 }", "networks.shopchain.budget.calls_per_day", "from 1000", "range"),
     (WHOLE + "budget = { calls_per_second = 4 }", "networks.shopchain.budget.calls_per_second", "from 5", "range"),

@@ -22,6 +22,7 @@ from paynode.config.shapes import Family, Mode, NativeCoin, Network, SweepLimits
 from paynode.config.table import Reading, Table
 from paynode.config.values import base_url, boolean, decimal, duration, list_of, one_of, price, whole
 from paynode.domain.budget import CALLS_PER_DAY_MIN, CALLS_PER_SECOND_MIN, Budget
+from paynode.domain.depth import Tier
 from paynode.domain.money import NotAnAmount, to_units
 
 CHAIN_ID_MAX = (1 << 53) - 1  # JavaScript's safe integers: wallets read it from a payment link
@@ -98,9 +99,10 @@ def _network(
     treasury = table.optional("treasury", parse_treasury, None) if is_evm else SIM_TREASURY
     remedy = "Write after how many blocks a payment counts, e.g. 12"
     confirmations = table.required("confirmations", whole(1, CONFIRMATIONS_MAX), remedy)
-    horizon_default = max(REORG_HORIZON, confirmations or 0)
-    reorg_horizon = table.optional("reorg_horizon", whole(1, REORG_HORIZON_MAX), horizon_default)
-    if confirmations is not None and reorg_horizon < confirmations:
+    tiers = _confirmations_from(table, confirmations)
+    deepest = max([confirmations or 0, *(tier.confirmations for tier in tiers)])
+    reorg_horizon = table.optional("reorg_horizon", whole(1, REORG_HORIZON_MAX), max(REORG_HORIZON, deepest))
+    if confirmations is not None and reorg_horizon < deepest:
         problem = "is below confirmations: a payment could still count when its block can no longer be undone"
         table.note("reorg_horizon", problem, "Write at least as many blocks as confirmations")
     tick_seconds = table.optional("tick_seconds", whole(1, 600), TICK_SECONDS)
@@ -117,6 +119,7 @@ def _network(
         rpc=urls,
         treasury=treasury,
         confirmations=confirmations or 1,
+        confirmations_from=tiers,
         reorg_horizon=reorg_horizon,
         tick_seconds=tick_seconds,
         native=native or NativeCoin("", 0),
@@ -187,6 +190,25 @@ def _sweep(table: Table, native: NativeCoin | None) -> SweepLimits:
             every=sweep.optional("every", duration(timedelta(0), timedelta(days=30)), timedelta(hours=1)),
             gas_budget_units=sweep.optional("gas_budget_per_day", partial(_native_units, native_decimals), None),
         )
+
+
+def _confirmations_from(table: Table, usual: int | None) -> tuple[Tier, ...]:
+    """From which amounts on more confirmations are needed than usual."""
+    tiers: list[Tier] = []
+    with table.table("confirmations_from") as written:
+        for name, value in written.named_values():
+            try:
+                tier = Tier(price(name), whole(1, CONFIRMATIONS_MAX)(value))
+            except Wrong as wrong:
+                written.note(name, wrong.problem, wrong.remedy)
+                continue
+            smaller = [other for other in tiers if other.amount.currency == tier.amount.currency]
+            least = max([usual or 0, *(other.confirmations for other in smaller)])
+            if tier.confirmations <= least or any(other.amount.amount >= tier.amount.amount for other in smaller):
+                problem = "is not more, or asks for no more confirmations, than what stands before it"
+                written.note(name, problem, "Write amounts in rising order, each with more confirmations")
+            tiers.append(tier)
+    return tuple(tiers)
 
 
 def _budget(table: Table) -> Budget:

@@ -10,6 +10,7 @@ from pathlib import Path
 from paynode.config.secrets import RpcUrl, Secret, SecretFile
 from paynode.config.values import IPNetwork
 from paynode.domain.budget import Budget
+from paynode.domain.depth import Tier
 from paynode.domain.invoice import Tolerance
 from paynode.domain.money import Asset
 from paynode.domain.quote import Price
@@ -96,6 +97,7 @@ class Network:
     rpc: tuple[RpcUrl, ...]  # in the order they are asked
     treasury: str | None  # for stores that name none of their own
     confirmations: int
+    confirmations_from: tuple[Tier, ...]  # more of them where more is at stake
     reorg_horizon: int
     tick_seconds: int  # upper bound while invoices are open
     native: NativeCoin

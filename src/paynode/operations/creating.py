@@ -5,11 +5,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from fractions import Fraction
+from functools import partial
 
+from paynode.domain.depth import depth_needed
 from paynode.domain.errors import Conflict, FieldProblem, Invalid, RateUnavailable
 from paynode.domain.events import EventType
 from paynode.domain.invoice import PaymentState, Status, Tolerance, Type
 from paynode.domain.money import Asset
+from paynode.domain.quote import Quote, worth_at_rate
 from paynode.domain.sweep import InvoiceSweep
 from paynode.operations.addresses import issue_address
 from paynode.operations.callbacks import CreateCallback, add_callback
@@ -17,7 +21,7 @@ from paynode.operations.catalogue import Catalogue, Derive
 from paynode.operations.judging import tell
 from paynode.operations.loading import LoadedInvoice
 from paynode.operations.moments import terms_begin
-from paynode.operations.pricing import usable, why_unusable
+from paynode.operations.pricing import rate_for, usable, why_unusable
 from paynode.operations.quoting import locked
 from paynode.operations.rates import want
 from paynode.store import invoices, refused_methods
@@ -77,13 +81,14 @@ def create_invoice(
             position,
             asset.method,
             asset.network,
-            _depth(catalogue, command, asset),
+            catalogue.networks[asset.network].confirmations,
             own_rate=None if command.currency == asset.symbol.upper() else command.rates.get(asset.method),
         )
         for position, asset in enumerate(assets)
     ]
     loaded = LoadedInvoice(record, entries, {}, {}, (), {})
     quotes = locked(tx, catalogue, loaded, entries, now)
+    entries = [_deep_enough(tx, catalogue, command, loaded, entry, dict(quotes), now) for entry in entries]
     invoices.add(tx, record, entries)
     callback = None if command.callback is None else add_callback(tx, record.id, store_id, command.callback)
     want(tx, catalogue, command.currency, now)
@@ -196,16 +201,38 @@ def _has_rate(tx: Tx, catalogue: Catalogue, command: CreateInvoice, asset: Asset
     return usable(tx, catalogue, asset.symbol, command.currency, now) is not None
 
 
-def _depth(catalogue: Catalogue, command: CreateInvoice, asset: Asset) -> int:
-    """How many confirmations a deposit by this method needs."""
-    default = catalogue.networks[asset.network].confirmations
-    match command.confirmations:
-        case None:
-            return default
-        case int(depth):
-            return depth
-        case by_method:
-            return by_method.get(asset.method, default)
+def _deep_enough(
+    tx: Tx,
+    catalogue: Catalogue,
+    command: CreateInvoice,
+    loaded: LoadedInvoice,
+    entry: MethodRecord,
+    quotes: Mapping[str, Quote],
+    now: datetime,
+) -> MethodRecord:
+    """The method with the confirmations that a deposit by it needs: those asked for, else what its amount calls for."""
+    asked = command.confirmations
+    if isinstance(asked, Mapping):
+        asked = asked.get(entry.method)
+    if asked is not None:
+        return replace(entry, confirmations=asked)
+    worth_in = partial(_worth_in, tx, loaded, catalogue.assets[entry.method], quotes.get(entry.method), now)
+    tiers = catalogue.networks[entry.network].confirmations_from
+    return replace(entry, confirmations=depth_needed(entry.confirmations, tiers, worth_in))
+
+
+def _worth_in(
+    tx: Tx, loaded: LoadedInvoice, asset: Asset, quote: Quote | None, now: datetime, currency: str
+) -> Fraction | None:
+    """What is asked for, in `currency`; None where the payer decides, or no rate was ever known."""
+    if quote is None or loaded.price is None:
+        return None
+    if currency == loaded.price.currency:
+        return Fraction(loaded.price.amount)
+    try:
+        return worth_at_rate(quote.units, rate_for(tx, currency, asset, now), asset)
+    except RateUnavailable:
+        return None
 
 
 def _seconds(span: timedelta) -> int:

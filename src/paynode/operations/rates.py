@@ -32,8 +32,10 @@ class RateView(View, frozen=True, tag_field="object", tag="rate"):
 
 def pairs(tx: Tx, catalogue: Catalogue) -> Sequence[Pair]:
     """The pairs that matter: each coin on offer, in each currency in use; the fixed ones are nobody's to ask."""
-    limits = [network.sweep.min_value for network in catalogue.networks.values()]
-    in_use = [ALWAYS, *(limit.currency for limit in limits if limit is not None), *rates.currencies(tx)]
+    networks = catalogue.networks.values()
+    limits = [network.sweep.min_value for network in networks if network.sweep.min_value is not None]
+    limits += [tier.amount for network in networks for tier in network.confirmations_from]
+    in_use = [ALWAYS, *(limit.currency for limit in limits), *rates.currencies(tx)]
     symbols = dict.fromkeys(asset.symbol for asset in catalogue.assets.values())
     wanted = [TETHER, *((symbol, currency) for currency in in_use for symbol in symbols)]
     fixed = catalogue.config.static_rates
