@@ -18,7 +18,7 @@ Schema = dict[str, Any]
 
 PREFIX = "#/components/schemas/"
 DECIMAL_PATTERN = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?$"
-_SHARED_WORDS = frozenset({"Status", "State", "Stage", "Wait"})
+_SHARED_WORDS = frozenset({"Account", "Status", "State", "Stage", "Wait"})
 
 
 def reference(kind: Any) -> Schema:
