@@ -10,10 +10,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
 from standardwebhooks.webhooks import WebhookVerificationError
 
 from paynode.api import app, simulation
+from paynode.api.contract import document
 from paynode.api.problem_types import problem_types
 from paynode.api.problems import problem
 from paynode.cli import COMMANDS
@@ -118,6 +121,11 @@ def test_every_code_of_a_field_is_explained_and_no_other() -> None:
 def test_a_problem_says_what_it_is_called_in_the_documentation() -> None:
     body = json.loads(problem(409, "invoice_paid", "x", instance="/", request_id="req_1"))
     assert (body["type"], body["title"]) == ("/docs/errors/invoice_paid", "The invoice is paid")
+
+
+def test_the_contract_is_a_valid_openapi_document() -> None:
+    written = msgspec.json.encode(document(ROUTES.values(), version="1", url="https://pay.example.com"))
+    OpenAPIV31SpecValidator(json.loads(written)).validate()
 
 
 def test_every_exit_code_is_explained_in_the_same_words() -> None:

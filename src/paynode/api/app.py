@@ -33,6 +33,7 @@ from paynode.api import (
 )
 from paynode.api.gate import Gate
 from paynode.api.node import ApiNode
+from paynode.api.pages import docs
 from paynode.api.problems import CONTENT_TYPE, INTERNAL_DETAIL, problem
 from paynode.api.refusals import Refusal
 from paynode.api.routes import Routes
@@ -58,6 +59,7 @@ TABLES: tuple[Routes, ...] = (
     networks.routes,
     node_state.routes,
     contract.routes,
+    docs.routes,
 )
 BODY_SECONDS = 10  # for all of a body: 64 KiB in that time is slower than any phone
 RATE_RETRY_SECONDS = 30

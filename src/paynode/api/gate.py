@@ -13,6 +13,7 @@ from paynode.api.body import Form, read_form
 from paynode.api.clients import client_address
 from paynode.api.conditional import conditional, etag_of
 from paynode.api.node import ApiNode
+from paynode.api.pages.layout import POLICY
 from paynode.api.query import read_query
 from paynode.api.refusals import Refusal, forbidden, malformed, too_many, unauthorized
 from paynode.api.routes import Call, Route, Routes, Shelf, Writer
@@ -67,7 +68,9 @@ class Gate:
             if written is None:
                 written = writer(Shelf(self._node, self._routes, path))
                 self._documents[request.path] = written
-            return conditional(Response(written, content_type=route.media), etag_of(written))
+            response = Response(written, content_type=route.media)
+            response.headers["Content-Security-Policy"] = POLICY
+            return conditional(response, etag_of(written))
 
         return view
 

@@ -24,6 +24,11 @@ PUBLIC = frozenset(
     {
         "GET /v1/status",
         "GET /v1/openapi.json",
+        "GET /docs",
+        "GET /docs/<name>",
+        "GET /docs/reference",
+        "GET /docs/errors/<code>",
+        "GET /docs/style.css",
         "GET /checkout/<invoice_id>",
         "GET /checkout/<invoice_id>/addresses",
         "POST /checkout/<invoice_id>/methods/<method>",
