@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
@@ -213,6 +214,27 @@ async def test_a_trouble_that_is_over_in_seconds_is_not_told_and_one_that_stays_
     assert (record.state, record.reason, record.hold) == ("degraded", "another block 7", "another block 7")
     is_lasting, looks = False, 0
     await run_for(node, 10)
+    assert node.events("network:alpha") == ["network.degraded", "network.recovered"]
+
+
+async def test_what_a_provider_leaves_undone_is_told_and_stops_nothing(
+    node: SimNode, autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    observe = node.chains["alpha"].observe
+
+    async def incomplete(books: Books) -> Observation:
+        return replace(await observe(books), trouble="two does not prove 5 units")
+
+    monkeypatch.setattr(node.chains["alpha"], "observe", incomplete)
+    invoice_id = node.create("10")
+    await run_for(node, 60)
+    record = node.database.read(chain.network, "alpha")
+    assert (record.state, record.reason, record.hold) == ("degraded", "two does not prove 5 units", None)
+    node.worlds["alpha"].mine(at=node.invoice(invoice_id).record.expires_at + timedelta(seconds=1))
+    await run_for(node, 60)
+    assert node.states(invoice_id)[0] == "expired"
+    monkeypatch.undo()
+    await run_for(node, 60)
     assert node.events("network:alpha") == ["network.degraded", "network.recovered"]
 
 

@@ -4,8 +4,9 @@ What decides is the product: the pool, the tick, the choice of providers. Only w
 a mempool, and for each provider a view that may lie.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import NamedTuple
 
 import msgspec
@@ -119,8 +120,8 @@ class ProviderName(NamedTuple):
         return "http://127.0.0.1:9"
 
 
-def pool_of(net: Net, chain_id: int) -> RpcPool:
-    return RpcPool([ProviderName(view.name) for view in net.views], chain_id=chain_id)
+def pool_of(net: Net, chain_id: int, clock: Callable[[], datetime]) -> RpcPool:
+    return RpcPool([ProviderName(view.name) for view in net.views], chain_id=chain_id, clock=clock)
 
 
 class SimulatedEvm(EvmChain):

@@ -22,6 +22,7 @@ LIES = [
     "empty receipts",
     "old head",
     "future head",
+    "far future head",
     "stale state",
     "stale look",
     "elsewhere",

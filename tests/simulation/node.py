@@ -85,7 +85,7 @@ class Node:
         self.clock = clock
         self.nets = {net.name: net for net in nets}
         self.config = config_of(folder, nets)
-        self.pools = {net.name: pool_of(net, number) for number, net in enumerate(nets, start=1)}
+        self.pools = {net.name: pool_of(net, number, clock) for number, net in enumerate(nets, start=1)}
         self.crash_at: Callable[[str], bool] = lambda point: False
         self.database = databases.in_memory(
             before_commit=lambda: self.passing("before commit"), after_commit=lambda: self.passing("after commit")

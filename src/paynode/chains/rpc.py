@@ -40,6 +40,7 @@ class RpcPool:
     ) -> None:
         """`budget` is what each provider may be asked, `counted` what it was asked; `clock` tells what day it is."""
         self.identity = Identity(chain_id)
+        self.clock = clock
         self.all = tuple(
             Provider(
                 url,

@@ -218,6 +218,7 @@ class Observation:
     claims: Mapping[Claim, ClaimAnswer] = field(default_factory=dict)  # the answer to each
     coded: frozenset[str] = frozenset()  # watched addresses that have code, and so obey others than us
     openings: Mapping[str, int] = field(default_factory=dict)  # address -> how often it had sent before its books began
+    trouble: str | None = None  # what a provider leaves undone, for people: it stops nothing
     hold: str | None = (
         None  # the view is doubtful: nothing may expire, be paid or be sent on it; the reason, for people
     )

@@ -75,7 +75,7 @@ async def run(
 async def tick(
     database: Database, catalogue: Catalogue, network: Chain, clock: Callable[[], datetime], *, is_wide: bool = True
 ) -> str | None:
-    """One look at the network, stored; why its view is doubtful, or None if it is not.
+    """One look at the network, stored; why its view is doubtful or incomplete, or None if it is not.
 
     A network that an operator must look at first is left alone.
     """
@@ -85,9 +85,10 @@ async def tick(
     books = database.read(load_books, catalogue, name, is_wide=is_wide)
     observation = await network.observe(books)
     database.write(apply_observation, catalogue, name, books, observation, clock())
-    if observation.hold is None and database.read(chain.network, name).state != "ok":
+    trouble = observation.hold or observation.trouble
+    if trouble is None and database.read(chain.network, name).state != "ok":
         database.write(networks.note_recovery, catalogue, name, clock())
-    return observation.hold
+    return trouble
 
 
 def note_usage(database: Database, network: Chain, now: datetime) -> None:

@@ -16,7 +16,7 @@ from paynode.chains.evm.wire import AnyTx, Block, FullBlock, Log, Tx, TxReceipt
 from paynode.chains.jsonrpc import ProviderFailed
 from paynode.domain.chain import BlockRef
 
-FUTURE_SECONDS = 600  # ahead of the truth, and not of all clocks
+FUTURE_SECONDS = {"future head": 600, "far future head": 86_400}
 
 
 def wire_tx(payment: Payment, block: FakeBlock | None) -> Tx:
@@ -85,9 +85,8 @@ class FakeReads:
         self._work("head")
         at = self.chain.blocks[max(len(self.chain.blocks) - 3, 0)] if "old head" in self.lies else self.chain.head
         block = self._block(at)
-        if "future head" in self.lies:
-            return msgspec.structs.replace(block, timestamp=hex(at.timestamp + FUTURE_SECONDS))
-        return block
+        ahead = sum(seconds for lie, seconds in FUTURE_SECONDS.items() if lie in self.lies)
+        return msgspec.structs.replace(block, timestamp=hex(at.timestamp + ahead)) if ahead else block
 
     async def look(
         self, header: Header, addresses: Sequence[str], tokens: Sequence[str], heights: Iterable[int]

@@ -1,6 +1,7 @@
 """A shop on a chain in memory: two views of it, books, and one tick at a time."""
 
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 
 from eth_utils import to_checksum_address
 from tests.chains.evm.fakechain import FakeChain, Payment
@@ -30,10 +31,15 @@ class FakeScene:
     keeper: Bookkeeper = field(default_factory=Bookkeeper)
     memory: Memory = field(default_factory=Memory)
     nonce: int = -1
+    clock_ahead: timedelta = timedelta()  # of ours
 
     def __post_init__(self) -> None:
         self.chain.mine()
         self.views = [FakeReads(self.chain, "one"), FakeReads(self.chain, "two")]
+
+    @property
+    def our_time(self) -> datetime:
+        return datetime.fromtimestamp(self.chain.head.timestamp, UTC) + self.clock_ahead
 
     async def shop(self, count: int = 1) -> list[str]:
         """Addresses, shown after a first look."""
@@ -62,6 +68,7 @@ class FakeScene:
             watchlist=Watchlist.of(books, ASSETS),
             books=books,
             memory=self.memory,
+            our_time=self.our_time,
         )
         seen = await tick.observe()
         self.keeper.apply(seen)

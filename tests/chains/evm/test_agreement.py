@@ -1,9 +1,11 @@
 """Deadlines are judged by blocks that more than one provider has, with the same time."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
+import pytest
 from tests.chains.evm.fakescene import DEPTH, FakeScene
 
+from paynode.chains.evm.agreement import OurTime, WrongTime
 from paynode.chains.evm.tick import Tick
 from paynode.chains.evm.views import Views
 from paynode.chains.evm.watchlist import Watchlist
@@ -64,7 +66,7 @@ async def test_without_a_deadline_the_other_provider_is_not_asked() -> None:
 async def seen_without_a_second(s: FakeScene, *, is_alone: bool) -> Observation:
     books = s.keeper.books()
     views = Views(s.views[0], None, is_alone=is_alone)
-    seen = await Tick(views, DEPTH, Watchlist.of(books, []), books, s.memory).observe()
+    seen = await Tick(views, DEPTH, Watchlist.of(books, []), books, s.memory, s.our_time).observe()
     s.keeper.apply(seen)
     return seen
 
@@ -83,3 +85,28 @@ async def test_a_single_provider_is_taken_at_its_word() -> None:
     await past_a_deadline(s)
     seen = await seen_without_a_second(s, is_alone=True)
     assert seen.agreed_until == seen.head.at
+
+
+async def test_a_head_from_the_future_is_refused() -> None:
+    s = FakeScene()
+    s.views[0].lies = {"far future head"}
+    with pytest.raises(WrongTime, match="1 day"):
+        await s.tick()
+
+
+async def test_a_clock_that_is_behind_refuses_no_head() -> None:
+    s = FakeScene(clock_ahead=-timedelta(hours=1))
+    assert (await s.tick()).checkpoint is not None
+    s.views[0].lies = {"far future head"}
+    s.mine()
+    with pytest.raises(WrongTime):
+        await s.tick()
+
+
+async def test_a_clock_that_is_set_back_goes_on() -> None:
+    noon = datetime(2026, 1, 1, 12, tzinfo=UTC)
+    times = [noon, noon - timedelta(hours=1), noon + timedelta(hours=1)]
+    ours = OurTime(lambda: times.pop(0))
+    assert ours.latest() == noon
+    assert noon <= ours.latest() < noon + timedelta(minutes=1)
+    assert ours.latest() == noon + timedelta(hours=1)

@@ -4,6 +4,8 @@ Goal: after each tick nothing is confirmed that is not on the chain at depth; on
 Method: the whole tick over a chain in memory; the truth is read from that chain directly.
 """
 
+from datetime import UTC, datetime
+
 import trio
 from eth_utils import to_checksum_address
 from hypothesis import settings
@@ -22,6 +24,7 @@ from paynode.domain.chain import Claim, OwnTx, Pair, Row, RowKind, RowSource
 from paynode.domain.money import Asset
 
 DEPTH = 4
+LATER = datetime(2100, 1, 1, tzinfo=UTC)
 USDT, NATIVE = "lab_usdt", "lab_eth"
 CONTRACT = "0x" + "77" * 20
 ASSETS = [Asset("lab", "usdt", 6, CONTRACT), Asset("lab", "eth", 18, None)]
@@ -160,6 +163,7 @@ class Shop(RuleBasedStateMachine):
             watchlist=Watchlist.of(books, ASSETS),
             books=books,
             memory=self.memory,
+            our_time=LATER,
         )
         try:
             seen = trio.run(tick.observe)

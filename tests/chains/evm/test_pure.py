@@ -10,10 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from web3 import Web3
 
-from paynode.chains.base import DeepReorg
 from paynode.chains.evm.codec import TRANSFER_TOPIC, address_topic, call_balance_of, call_transfer, decode_transfer
 from paynode.chains.evm.explain import differing, nonce_spent_twice, unbooked
-from paynode.chains.evm.fork import all_heights, deep_heights, find_fork, is_deep, is_doubtful, young_heights
+from paynode.chains.evm.fork import PastGone, all_heights, deep_heights, find_fork, is_deep, is_doubtful, young_heights
 from paynode.chains.evm.log_range import CAP_SECONDS, GROW_AFTER, LOG_BLOCKS_MAX, LogRange
 from paynode.chains.evm.search import Climb, start_heights, windows
 from paynode.chains.evm.wire import Block, Log, Tx
@@ -183,7 +182,7 @@ def test_below_the_horizon_nothing_is_followed_that_takes_back_what_is_final(
     assert is_deep(known, hashes)
     hashes = {n: h for n, h in chain(31, fork_at).items() if n in all_heights(known) | deep_heights(known)}
     if fork_at < final_number:
-        with pytest.raises(DeepReorg):
+        with pytest.raises(PastGone):
             find_fork(known, head, hashes)
         return
     fork = find_fork(known, head, hashes)
@@ -194,7 +193,7 @@ def test_below_the_horizon_nothing_is_followed_that_takes_back_what_is_final(
 
 def test_a_chain_that_has_none_of_our_blocks_is_not_followed() -> None:
     known = books([block(number) for number in range(30, 0, -1)])
-    with pytest.raises(DeepReorg):
+    with pytest.raises(PastGone):
         find_fork(known, block(31, "b"), chain(31, 0))
 
 

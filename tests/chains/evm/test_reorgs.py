@@ -1,6 +1,7 @@
 """Reorganisations and doubtful views: rows go void by their own block, and nothing is credited twice."""
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from tests.chains.evm.scene import DEPTH, NATIVE, USDT, Scene, scene
 from tests.lab.stub import result
 
 from paynode.chains.base import DeepReorg, ProviderState, Unavailable
-from paynode.chains.evm import adapter
+from paynode.chains.evm import doubts
 from paynode.chains.evm.ground import Behind
 from paynode.domain.chain import Pair
 
@@ -141,7 +142,7 @@ async def test_a_cursor_that_no_provider_has_reached_for_long_is_fallen_back_fro
         await s.lab.transfer(s.usdt, a, 5)
         with pytest.raises(Unavailable, match="below block"):
             await s.tick()
-        monkeypatch.setattr(adapter, "BEHIND_SECONDS", -1)
+        monkeypatch.setattr(doubts, "BEHIND_SECONDS", -1)
         await s.tick()
         assert made_up not in s.keeper.checkpoints
         await s.settle()
@@ -149,7 +150,7 @@ async def test_a_cursor_that_no_provider_has_reached_for_long_is_fallen_back_fro
 
 
 async def test_what_was_seen_above_such_a_cursor_goes_void_and_what_is_below_is_found() -> None:
-    s = FakeScene()
+    s = FakeScene(clock_ahead=timedelta(days=1))
     a, b = await s.shop(2)
     made_up = s.chain.fork()
     for _ in range(3):
@@ -173,7 +174,7 @@ async def test_what_was_seen_above_such_a_cursor_goes_void_and_what_is_below_is_
 
 
 async def test_a_single_provider_behind_the_cursor_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(adapter, "BEHIND_SECONDS", -1)
+    monkeypatch.setattr(doubts, "BEHIND_SECONDS", -1)
     async with scene(providers=1) as s:
         await s.shop()
         s.keeper.checkpoints.insert(0, replace(s.keeper.checkpoints[0], number=1 << 50, hash="0x" + "66" * 32))
@@ -183,7 +184,7 @@ async def test_a_single_provider_behind_the_cursor_is_waited_for(monkeypatch: py
 
 
 async def test_a_provider_whose_head_stands_still_is_left_for_one_that_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(adapter, "STUCK_SECONDS", -1)
+    monkeypatch.setattr(doubts, "STUCK_SECONDS", -1)
     async with scene(providers=2) as s:
         (a,) = await s.shop()
         frozen = await s.lab.block()
@@ -198,7 +199,7 @@ async def test_a_provider_whose_head_stands_still_is_left_for_one_that_goes_on(m
 async def test_a_witness_whose_head_stands_still_delays_payments_and_does_not_stop_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(adapter, "STUCK_SECONDS", -1)
+    monkeypatch.setattr(doubts, "STUCK_SECONDS", -1)
     async with scene(providers=2) as s:
         (a,) = await s.shop()
         frozen = await s.lab.block()
@@ -221,7 +222,7 @@ async def test_a_witness_whose_head_stands_still_delays_payments_and_does_not_st
 
 
 async def test_what_one_witness_never_proves_another_one_may(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(adapter, "STUCK_SECONDS", -1)
+    monkeypatch.setattr(doubts, "STUCK_SECONDS", -1)
     async with scene(providers=3) as s:
         (a,) = await s.shop()
 
@@ -235,8 +236,29 @@ async def test_what_one_witness_never_proves_another_one_may(monkeypatch: pytest
         assert not s.pool.all[1].is_resting
 
 
+async def test_what_nobody_else_ever_proves_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doubts, "UNPROVEN_SECONDS", -1)
+    async with scene(providers=2) as s:
+        (a,) = await s.shop()
+
+        def without_receipts(call: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+            return result(call, None) if call["method"] == "eth_getTransactionReceipt" else answer
+
+        s.liars[1].twist = without_receipts
+        await s.lab.transfer(s.usdt, a, 5)
+        assert (await s.tick()).trouble is None
+        await s.settle(DEPTH)
+        seen = await s.tick()
+        assert seen.trouble is not None
+        assert "does not prove 5 units of lab_usdt in block" in seen.trouble
+        assert seen.hold is None
+        s.liars[1].twist = lambda call, answer: answer
+        assert (await s.tick()).trouble is None
+        assert s.keeper.confirmed_units(a, USDT) == 5
+
+
 async def test_a_witness_that_only_lags_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(adapter, "STUCK_SECONDS", -1)
+    monkeypatch.setattr(doubts, "STUCK_SECONDS", -1)
     async with scene(providers=2) as s:
         (a,) = await s.shop()
         frozen = int((await s.lab.block())["number"], 16)
@@ -271,6 +293,10 @@ async def test_a_reorg_below_the_horizon_stops_the_network() -> None:
     async with scene() as s:
         await follow_past_something_final(s)
         await s.lab.reorg(12)
+        for _ in range(2):  # one bad look is no reason
+            with pytest.raises(Unavailable):
+                await s.tick()
+        await s.lab.mine()
         with pytest.raises(DeepReorg):
             await s.tick()
 
@@ -314,7 +340,7 @@ async def test_what_two_providers_erred_in_long_apart_does_not_stop_the_network(
         s.liars[0].twist = forked(s)
         await s.lab.mine()
         await s.tick()
-        monkeypatch.setattr(adapter, "AGREED_SECONDS", 0)
+        monkeypatch.setattr(doubts, "AGREED_SECONDS", 0)
         s.liars[1].twist = forked(s)
         await s.lab.mine()
         with pytest.raises(Unavailable):

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 import trio
 from eth_utils import to_checksum_address
@@ -17,6 +18,7 @@ from paynode.domain.chain import Observation, Row
 from paynode.domain.money import Asset
 
 DEPTH = 4
+LATER = datetime(2100, 1, 1, tzinfo=UTC)
 NATIVE = "lab_eth"
 CONTRACT = "0x" + "77" * 20
 ASSETS = [Asset("lab", "usdt", 6, CONTRACT), Asset("lab", "eth", 18, None)]
@@ -81,6 +83,7 @@ class Village:
             watchlist=Watchlist.of(books, ASSETS),
             books=books,
             memory=self.memory,
+            our_time=LATER,
         )
         seen = trio.run(tick.observe)
         self.keeper.apply(seen)

@@ -7,6 +7,7 @@ does the network stop.
 
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 import trio
 
@@ -22,6 +23,9 @@ from paynode.chains.base import (
     Unavailable,
 )
 from paynode.chains.evm import sending
+from paynode.chains.evm.agreement import OurTime, WrongTime
+from paynode.chains.evm.doubts import Doubts
+from paynode.chains.evm.fork import PastGone
 from paynode.chains.evm.ground import Behind
 from paynode.chains.evm.log_range import LogRange
 from paynode.chains.evm.look import Looker, WrongContext
@@ -34,14 +38,10 @@ from paynode.chains.evm.wire import Count, Quantity, parse_address
 from paynode.chains.jsonrpc import Garbled, ProviderFailed
 from paynode.chains.provider import LEAST_REST_SECONDS, Provider
 from paynode.chains.rpc import RpcPool
-from paynode.domain.chain import BlockRef, Books, Observation, confirmations
+from paynode.domain.chain import Books, Observation
 from paynode.domain.money import Asset
 
 HEARD_SECONDS = 3600.0
-STUCK_SECONDS = 60  # five blocks of the slowest chain we know
-BEHIND_SECONDS = 600  # so long all providers are behind the cursor before it is doubted: it was one provider's word
-AGREED_SECONDS = 600  # what providers said further apart is no agreement: each may have erred once
-STUCK_BLOCKS = 2  # providers of one chain are often a block or two apart
 
 
 class EvmChain:
@@ -58,13 +58,8 @@ class EvmChain:
         self._memory = Memory()
         self._heads: dict[str, tuple[int, int]] = {}  # by provider: its head, and how far it was behind the others
         self._heard_at: dict[str, float] = {}  # by provider that is not the first: when we last asked for its head
-        self._behind_since: dict[str, float] = {}  # of each provider behind the cursor, while nobody is not
-        self._deep_at: dict[str, float] = {}  # of each provider whose last look found our past gone: when
-        self._head_since: tuple[str, float] | None = None  # the newest head's hash, and when it was first seen
-        self._turn = (
-            0  # whose it is of the others to be the second one: the next one's if one leaves what is due unproven
-        )
-        self._witness: tuple[str, int, float] | None = None  # who has not proven what is due; its head, and since when
+        self._doubts = Doubts(self._head_number)
+        self._our_time = OurTime(pool.clock)
         self._sending = sending.Sending(chain_id, pool)
 
     @property
@@ -106,10 +101,10 @@ class EvmChain:
         await self._pin(books)
         watchlist = Watchlist.of(books, self._assets)
         failures: list[Exception] = []
-        self._memory.is_cursor_doubted = self._is_cursor_doubted()
+        self._memory.is_cursor_doubted = self._doubts.is_cursor_doubted(self._pool.providers())
         for primary in self._pool.providers() or (self._pool.first,):
             others = [provider for provider in self._pool.providers() if provider is not primary]
-            second = others[self._turn % len(others)] if others else None
+            second = self._doubts.second_of(others)
             primary.meter.looked()
             tick = Tick(
                 views=Views(
@@ -121,40 +116,33 @@ class EvmChain:
                 watchlist=watchlist,
                 books=books,
                 memory=self._memory,
+                our_time=self._our_time.latest(),
             )
             try:
                 seen = await tick.observe()
                 self._note_head(primary, seen.head.number)
-                await self._doubt_a_stuck_head(primary, second, seen.head)
-                await self._doubt_a_stuck_witness(primary, second, books, seen)
-                self._deep_at.pop(primary.name, None)
-                self._behind_since.clear()
+                trouble = await self._doubts.looked(primary, second, self._pool.all, books, seen)
                 await self._ask_after_others(primary)
-                return seen
-            except DeepReorg as reorg:
-                now = self._deep_at[primary.name] = trio.current_time()
-                failures.append(reorg)
-                if sum(now - at <= AGREED_SECONDS for at in self._deep_at.values()) == len(self._pool.all):
-                    raise
-                primary.meter.lied()  # it is not believed in anything for a while
-                primary.degrade(f"not the chain that we followed: {reorg}")
-            except WrongContext as failure:
+                return replace(seen, trouble=trouble)
+            except PastGone as gone:
+                if self._doubts.is_past_gone(primary, gone.head, self._pool.all):
+                    raise DeepReorg(str(gone)) from None
+                failures.append(gone)
+                if len(self._pool.all) > 1:
+                    primary.meter.lied()  # it is not believed in anything for a while
+                    primary.degrade(f"not the chain that we followed: {gone}")
+            except (WrongContext, WrongTime) as failure:
                 primary.meter.lied()
                 primary.degrade(failure.reason)
                 failures.append(failure)
             except Behind as behind:
-                self._behind_since.setdefault(primary.name, trio.current_time())
+                self._doubts.is_behind(primary)
                 failures.append(behind)
             except ProviderFailed as failure:
                 if isinstance(failure, Garbled) and failure.provider == primary.name:
                     primary.degrade(failure.reason, LEAST_REST_SECONDS)
                 failures.append(failure)
         raise Unavailable("; ".join(map(str, failures)))
-
-    def _is_cursor_doubted(self) -> bool:
-        """Whether several providers, all that can be asked, have been behind the cursor for long."""
-        asked, latest = self._pool.providers(), trio.current_time() - BEHIND_SECONDS
-        return len(asked) > 1 and all(self._behind_since.get(each.name, float("inf")) < latest for each in asked)
 
     async def _pin(self, books: Books) -> None:
         """Tell the pool by which blocks to know our network."""
@@ -165,45 +153,6 @@ class EvmChain:
             asked = self._pool.providers() or (self._pool.first,)
             pins = (await agreed_pin([self._reads(each) for each in asked], books.horizon),)
         identity.pins = pins
-
-    async def _doubt_a_stuck_head(self, primary: Provider, second: Provider | None, head: BlockRef) -> None:
-        """Let `primary` rest if its head has stood still for long while another provider's went on."""
-        now = trio.current_time()
-        if self._head_since is None or self._head_since[0] != head.hash:
-            self._head_since = (head.hash, now)
-        elif second is not None and now - self._head_since[1] > STUCK_SECONDS:
-            self._head_since = (head.hash, now)
-            try:
-                ahead = await self._head_number(second) - head.number
-            except ProviderFailed:
-                return
-            if ahead > STUCK_BLOCKS:
-                primary.degrade(f"its head stands still, {ahead} blocks behind {second.name}")
-
-    async def _doubt_a_stuck_witness(
-        self, primary: Provider, second: Provider | None, books: Books, seen: Observation
-    ) -> None:
-        """Ask another one, if there is one, after `second` has left unproven for long what is due.
-
-        It rests if its head has stood still meanwhile. Only then: what a head that goes on has not reached, or a
-        provider does not know, may be what `primary` made up, and at rest it could not contradict.
-        """
-        if second is None or not _is_overdue(books, seen):
-            self._witness = None
-            return
-        before, now = self._witness, trio.current_time()
-        is_known = before is not None and before[0] == second.name
-        if before is not None and is_known and now - before[2] <= STUCK_SECONDS:
-            return
-        try:
-            number = await self._head_number(second)
-        except ProviderFailed:
-            return
-        self._witness = (second.name, number, now)
-        self._turn += is_known
-        behind = seen.head.number - number
-        if before is not None and is_known and before[1] == number and behind > STUCK_BLOCKS:
-            second.degrade(f"its head stands still, {behind} blocks behind {primary.name}")
 
     async def _ask_after_others(self, primary: Provider) -> None:
         """Hear of each other provider once an hour: one that has died is known before it is needed."""
@@ -300,14 +249,3 @@ class EvmChain:
 
     def _reads(self, provider: Provider) -> Reads:
         return Reads(provider, self._looker, self._log_ranges[provider.name])
-
-
-def _is_overdue(books: Books, seen: Observation) -> bool:
-    """Whether a row is deep enough, and nothing speaks against it, and yet it is not proven."""
-    depth_by_address = {watch.address: watch.depth for watch in books.watches}
-    settled = {*seen.confirmed, *seen.voided, *seen.dropped}
-    return seen.hold is None and any(
-        confirmations(row.block.number, seen.head.number) >= depth_by_address.get(row.address, seen.head.number + 1)
-        for row in books.rows
-        if not row.confirmed and row.id not in settled and row.pair not in seen.disputes
-    )

@@ -2,11 +2,12 @@
 
 The cursor is one provider's word as long as no payment is due. So what passes by the chain's time alone, a deadline,
 is judged by a block that another provider has, too, with the same time. And now and then it is asked for one in any
-case, so that a fork on which nothing happens to us is noticed.
+case, so that a fork on which nothing happens to us is noticed. A head from the future needs another one there, too.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import trio
 
@@ -14,9 +15,32 @@ from paynode.chains.evm.fork import Fork
 from paynode.chains.evm.sight import Sight
 from paynode.chains.evm.views import Views
 from paynode.chains.evm.wire import Block
+from paynode.chains.jsonrpc import ProviderFailed
 from paynode.domain.chain import BlockRef, confirmations
 
 ASKED_SECONDS, ASKED_SECONDS_IDLE = 600.0, 3600.0  # how often another one is asked, and how often while nobody waits
+
+
+FUTURE = timedelta(minutes=15)  # no chain lets a block be so far ahead; a clock may be wrong by more
+
+
+class WrongTime(ProviderFailed):
+    """The head is dated later than it is, by our clock and by another provider's head."""
+
+
+class OurTime:
+    """Our clock, as it was at the start and went on since: to set it back makes no head one of the future."""
+
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        self._clock = clock
+        self._began: tuple[datetime, float] | None = None
+
+    def latest(self) -> datetime:
+        """How late it may be."""
+        now, ticks = self._clock(), trio.current_time()
+        if self._began is None:
+            self._began = now, ticks
+        return max(now, self._began[0] + timedelta(seconds=ticks - self._began[1]))
 
 
 @dataclass(slots=True)
@@ -68,6 +92,22 @@ async def agreed_until(
         if told is not None and told.ref == books.cursor:
             newest = agreement.newest[second.name] = books.cursor
     return None if newest is None else newest.at
+
+
+async def doubt_time(head: BlockRef, views: Views, our_time: datetime) -> None:
+    """Have the other provider vouch for a head that is from the future, if there is one; our clock may be wrong.
+
+    Raises:
+        WrongTime: it does not.
+    """
+    if views.second is None or head.at <= our_time + FUTURE:
+        return
+    other = (await views.second.head()).ref
+    if other.at < head.at - FUTURE:
+        ahead = head.at - our_time.replace(microsecond=0)
+        raise WrongTime(
+            views.primary.name, f"its head is dated {ahead} after our clock, and not so {views.second.name}'s"
+        )
 
 
 async def _told(views: Views, block: BlockRef) -> Block | None:

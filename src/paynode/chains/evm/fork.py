@@ -8,11 +8,18 @@ takes back what is final: the network stops and a human decides.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from paynode.chains.base import DeepReorg
 from paynode.chains.evm.watchlist import Watchlist
 from paynode.domain.chain import BlockRef, Books, Pair, Row
 
 Hashes = Mapping[int, str]  # by height, of the head's own chain; a height that is missing is not known
+
+
+class PastGone(Exception):
+    """The chain of `head` left what we knew below the horizon, and below something that is final."""
+
+    def __init__(self, head: BlockRef, reason: str) -> None:
+        super().__init__(reason)
+        self.head = head
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +87,7 @@ def find_fork(books: Books, head: BlockRef, hashes: Hashes) -> Fork | None:
     deep.
 
     Raises:
-        DeepReorg: the chain left what we knew below the horizon, and below something that is final.
+        PastGone: it left what we knew below the horizon, and below something that is final.
     """
     cursor = books.cursor
     if cursor is None:
@@ -104,7 +111,7 @@ def find_fork(books: Books, head: BlockRef, hashes: Hashes) -> Fork | None:
     final = books.newest_final
     if standing is None or (is_deep(books, hashes) and final is not None and hashes.get(final.number) != final.hash):
         depth = cursor.number - (oldest if standing is None else standing.number)
-        raise DeepReorg(f"the chain left ours up to {depth} blocks below the cursor: more than {books.horizon}")
+        raise PastGone(head, f"the chain left ours up to {depth} blocks below the cursor: more than {books.horizon}")
     orphaned += [
         row for row in books.rows if standing.number < row.block.number <= lowest and is_gone(row.block, hashes)
     ]

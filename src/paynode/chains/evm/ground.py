@@ -74,7 +74,7 @@ async def learn_fork(sight: Sight, *, is_cursor_doubted: bool) -> Fork:
 
     Raises:
         Behind: nowhere, but the head is below the cursor.
-        DeepReorg: below the horizon, and below something that is final.
+        PastGone: below the horizon, and below something that is final.
     """
     books = sight.books
     if books.cursor is not None:

@@ -15,8 +15,9 @@ is raised, and the tick never was.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
-from paynode.chains.evm.agreement import Agreement, agreed_until, find_split
+from paynode.chains.evm.agreement import Agreement, agreed_until, doubt_time, find_split
 from paynode.chains.evm.claims import find_claimed
 from paynode.chains.evm.closing import Closed, Ranges, close_due, log_floors, read_touched
 from paynode.chains.evm.drift import Drift, is_ripe, is_ripe_fall, ripe_at, settle_falls
@@ -67,6 +68,7 @@ class Tick:
     watchlist: Watchlist
     books: Books
     memory: Memory
+    our_time: datetime  # how late it may be, by our clock
     doubted: frozenset[Pair] = frozenset()  # with a confirmed row that is perhaps gone: nothing is concluded from them
 
     async def observe(self) -> Observation:
@@ -147,6 +149,7 @@ class Tick:
         treasuries = sorted(books.treasuries - set(self.watchlist.addresses)) if is_asked else []
         heights = {one.block.number for one in self.memory.mined.values()}
         sight, look = await look_at_head(self.views.primary, books, self.watchlist, treasuries, heights)
+        await doubt_time(sight.head, self.views, self.our_time)
         ranges.note_code(look.code_size_by_address, self.watchlist.addresses)
         return sight, await learn_fork(sight, is_cursor_doubted=self.memory.is_cursor_doubted)
 

@@ -35,7 +35,7 @@ AnyAddress = Annotated[str, Meta(min_length=42, max_length=42)]
 
 TYPE_MAX = 4  # of transactions that Ethereum knows: legacy, EIP-2930, EIP-1559, EIP-4844 and EIP-7702
 NONCE_MAX = 2**60 - 1  # more than any account can send, and less than the store holds
-TIMESTAMP_MAX = 253_402_300_799  # the last second of the year 9999: beyond it is no time, and datetime ends
+TIMESTAMP_MAX = 32_503_679_999  # the last second of the year 2999: what is reckoned from it must be a datetime, too
 
 
 class Block(msgspec.Struct, frozen=True, rename="camel"):
@@ -49,7 +49,7 @@ class Block(msgspec.Struct, frozen=True, rename="camel"):
 
     def __post_init__(self) -> None:
         if int(self.timestamp, 16) > TIMESTAMP_MAX:
-            raise ValueError("a timestamp beyond the year 9999")
+            raise ValueError("a timestamp beyond the year 2999")
 
     @property
     def header(self) -> Header:
