@@ -4,7 +4,8 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from tests.api.conftest import Api, World
+import trio
+from tests.api.conftest import Api, Reply, World
 from tests.lab.shop import NOW
 
 from paynode.domain.chain import BlockRef, Observation, Row, RowKind, RowSource
@@ -135,6 +136,23 @@ async def test_one_order_gets_one_invoice_where_the_caller_says_so(world: World,
     assert first.json["id"] in again.json["detail"]
     other = world.caller_of_other_store()
     assert (await other.post("/v1/invoices", terms)).status == 201
+
+
+async def test_one_order_gets_one_invoice_also_if_it_is_asked_for_many_times_at_once(api: Api) -> None:
+    terms = {"amount": "20", "currency": "USD", "order_id": "1001", "unique_order_id": True}
+    replies: list[Reply] = []
+
+    async def ask() -> None:
+        replies.append(await api.post("/v1/invoices", terms))
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(20):
+            nursery.start_soon(ask)
+    [made] = [reply.json for reply in replies if reply.status == 201]
+    refused = [reply.json for reply in replies if reply.status == 409]
+    assert [(problem["code"], made["id"] in problem["detail"]) for problem in refused] == [
+        ("order_id_taken", True)
+    ] * 19
 
 
 async def test_methods_may_be_one_text_with_commas(api: Api) -> None:

@@ -11,6 +11,7 @@ from paynode.domain.errors import Conflict, RateUnavailable
 from paynode.domain.invoice import Type
 from paynode.domain.quote import Rate
 from paynode.operations import assigning, invoices
+from paynode.operations.views.invoice import invoice as invoice_view
 from paynode.store import rates, watches
 
 DOLLAR = 10**6
@@ -74,6 +75,19 @@ async def test_less_than_a_reusable_invoice_takes_is_kept_and_counts_for_nothing
     assert node.deposits(invoice_id)[0].stage == "settled"
     await settled(node, invoice_id, 10 * DOLLAR)
     assert node.states(invoice_id) == ("open", "exact")
+    view = invoice_view(node.catalogue, node.invoice(invoice_id), node.clock())
+    assert (view.amount_paid, view.amount_confirmed) == ("10.00", "10.00")
+    assert [(deposit.value, deposit.below_minimum) for deposit in view.deposits] == [("9.99", True), ("10.00", False)]
+
+
+async def test_an_invoice_shows_its_newest_deposits_and_says_how_many_there_are(node: SimNode) -> None:
+    invoice_id = reusable(node)
+    for units in range(1, 104):
+        node.pay(invoice_id, units * DOLLAR)
+    await node.mine(3)
+    view = invoice_view(node.catalogue, node.invoice(invoice_id), node.clock())
+    assert (view.deposit_count, view.amount_paid) == (103, "5356.00")
+    assert [deposit.amount for deposit in view.deposits] == [str(dollars) for dollars in range(4, 104)]
 
 
 async def test_a_reusable_address_is_watched_for_ever_also_once_it_is_cancelled(node: SimNode) -> None:

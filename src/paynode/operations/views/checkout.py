@@ -35,6 +35,7 @@ class CheckoutDepositView(View, frozen=True, tag_field="object", tag="deposit"):
     confirmations: int
     confirmations_required: int | None
     late: bool
+    below_minimum: bool
     replaces: str | None
     explorer_url: Url | None
     block_at: Moment
@@ -72,6 +73,7 @@ class CheckoutView(View, frozen=True, tag_field="object", tag="checkout"):
     created_at: Moment
     paid_at: Moment | None
     deposits: list[CheckoutDepositView]
+    deposit_count: int
     now: Moment
 
 

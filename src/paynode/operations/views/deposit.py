@@ -3,6 +3,7 @@
 from msgspec import field
 
 from paynode.domain.deposit import Stage
+from paynode.domain.invoice import is_too_small
 from paynode.domain.money import format_units
 from paynode.domain.sweep import DepositSweep, Wait
 from paynode.operations.catalogue import Catalogue
@@ -30,6 +31,7 @@ class DepositView(View, frozen=True, tag_field="object", tag="deposit"):
     confirmations: int
     confirmations_required: int | None
     late: bool
+    below_minimum: bool
     replaces: str | None
     screening: str
     sweep_state: DepositSweep
@@ -75,6 +77,7 @@ def deposit(
         confirmations=depth,
         confirmations_required=required,
         late=record.is_late,
+        below_minimum=loaded is not None and record.worth is not None and is_too_small(loaded.machine, record.worth),
         replaces=record.replaces,
         screening="not_screened",
         sweep_state=record.sweep_state,

@@ -25,6 +25,8 @@ from paynode.operations.views.shapes import (
 )
 from paynode.store.invoices import InvoiceRecord
 
+DEPOSITS_SHOWN = 100  # the newest; of a reusable invoice there is no end, and each event shows the invoice
+
 
 class ToleranceView(View, frozen=True):
     under_percent: Amount
@@ -61,6 +63,7 @@ class InvoiceView(View, frozen=True, tag_field="object", tag="invoice"):
     language: str | None
     methods: list[MethodView]
     deposits: list[DepositView]
+    deposit_count: int
     checkout_url: Url
     success_url: Url | None
     fail_url: Url | None
@@ -111,7 +114,8 @@ def invoice(catalogue: Catalogue, loaded: LoadedInvoice, now: datetime) -> Invoi
         metadata=json.loads(record.metadata),
         language=record.language,
         methods=[method(catalogue, loaded, entry, now) for entry in loaded.methods],
-        deposits=[deposit(catalogue, placed, loaded) for placed in loaded.deposits],
+        deposits=[deposit(catalogue, placed, loaded) for placed in loaded.deposits[-DEPOSITS_SHOWN:]],
+        deposit_count=len(loaded.deposits),
         checkout_url=f"{catalogue.public_url}/checkout/{record.id}",
         success_url=record.success_url,
         fail_url=record.fail_url,
