@@ -323,7 +323,7 @@ TestInvoiceLife = InvoiceLife.TestCase
     [
         (Fraction(10**20 - 1, 10**18), Stage.SETTLED, Status.OPEN, PaymentState.PARTIAL),  # one wei short of 100
         (Fraction(100), Stage.SETTLED, Status.PAID, PaymentState.EXACT),
-        (Fraction(100), Stage.CONFIRMED, Status.PAID, PaymentState.EXACT),
+        (Fraction(100), Stage.CONFIRMED, Status.CONFIRMING, PaymentState.EXACT),
         (Fraction(100), Stage.CONFIRMING, Status.CONFIRMING, PaymentState.EXACT),
         (Fraction(100), Stage.DETECTED, Status.CONFIRMING, PaymentState.EXACT),
         (Fraction(100), Stage.ORPHANED, Status.OPEN, PaymentState.NONE),
@@ -585,6 +585,20 @@ def test_many_payers_fill_a_pool_and_more_is_no_news() -> None:
     assert events == [EventType.INVOICE_PAID]
 
 
+@pytest.mark.parametrize("stage", [stage for stage in Stage if stage not in {Stage.SETTLED, Stage.ORPHANED}])
+def test_money_that_screening_flagged_is_shown_and_covers_nothing(stage: Stage) -> None:
+    held = replace(paying(100, stage), is_held=True)
+    invoice, _ = walk(opened(), [held])
+    assert (invoice.status, invoice.payment_state) == (Status.OPEN, PaymentState.EXACT)
+    invoice, events = walk(replace(invoice, is_deadline_passed=True), [held], [paying(100)])
+    assert events == [EventType.INVOICE_EXPIRED, EventType.INVOICE_PAID]
+
+
+def test_what_was_settled_before_it_was_flagged_still_counts() -> None:
+    invoice, events = walk(opened(), [paying(100)], [replace(paying(100), is_held=True)])
+    assert (invoice.status, events) == (Status.PAID, [EventType.INVOICE_PAID])
+
+
 def test_facts_that_contradict_the_table_are_a_bug() -> None:
     expired = replace(opened(), status=Status.EXPIRED)  # although the deadline has not passed
     with pytest.raises(UnlawfulStep, match="expired -> open"):
@@ -597,7 +611,7 @@ def test_the_table_knows_every_status_and_leaves_none_unreachable() -> None:
     assert all(before not in afters for before, afters in NEXT.items())
 
 
-def test_only_final_stages_count_towards_paid() -> None:
+def test_only_what_is_settled_counts_towards_paid() -> None:
     for stage in Stage:
-        assert final_worth([paying(1, stage)]) == (1 if stage in FINAL else 0)
+        assert final_worth([paying(1, stage)]) == (1 if stage is Stage.SETTLED else 0)
         assert seen_worth([paying(1, stage)]) == (0 if stage is Stage.ORPHANED else 1)

@@ -15,8 +15,9 @@ from paynode.api.routes import Call, Routes, answer
 from paynode.domain.deposit import Stage
 from paynode.domain.errors import FieldProblem, Invalid, NotFound
 from paynode.domain.money import Asset, power_of_ten
+from paynode.domain.screening import Known, verdicts
 from paynode.domain.sweep import DepositSweep
-from paynode.operations import assigning, loading
+from paynode.operations import assigning, loading, screening
 from paynode.operations.once import Answer
 from paynode.operations.views.deposit import DepositView, deposit
 from paynode.store import chain, deposit_lists
@@ -27,6 +28,10 @@ from paynode.store.deposits import PlacedDeposit
 from paynode.store.pages import Page
 
 routes = Routes()
+
+
+class ReleaseForm(Form, frozen=True):
+    note: Annotated[str, Meta(min_length=1, max_length=500)]  # why: it is kept with the deposit, and in the event
 
 
 class AssignForm(Form, frozen=True):
@@ -40,6 +45,8 @@ class DepositListQuery(CountedPageQuery, frozen=True):
     network: tuple[str, ...] = ()
     store: tuple[Annotated[str, IdOf("sto")], ...] = ()
     sweep_state: tuple[DepositSweep, ...] = ()
+    screening: tuple[Known, ...] = ()
+    held: bool | None = None
     invoice: Annotated[str, IdOf("inv")] | None = None
     address: str | None = None
     tx_hash: str | None = None
@@ -74,6 +81,8 @@ def deposit_filter(call: Call[Any], query: DepositListQuery) -> DepositFilter:
         methods=query.method,
         networks=query.network,
         sweep_states=query.sweep_state,
+        verdicts=verdicts(query.screening),
+        is_held=query.held,
         is_late=query.late,
         is_unattributed=True if query.unattributed else None,
         invoice_id=query.invoice,
@@ -133,6 +142,21 @@ def assign(call: Call[AssignForm], tx: Tx) -> Answer:
     """Count an unattributed deposit for an invoice."""
     placed = assigning.assign(
         tx, call.node.catalogue, call.path["deposit_id"], call.form.invoice, call.now, store_id=call.store_id
+    )
+    return answer(_view(call, tx, placed))
+
+
+@routes.post(
+    "/v1/deposits/<deposit_id>/release",
+    ReleaseForm,
+    scope="deposits:write",
+    shows=DepositView,
+    refuses=("deposit_not_held", "deposit_orphaned"),
+)
+def release(call: Call[ReleaseForm], tx: Tx) -> Answer:
+    """Let a deposit go that screening keeps back."""
+    placed = screening.release(
+        tx, call.node.catalogue, call.path["deposit_id"], call.form.note, call.now, store_id=call.store_id
     )
     return answer(_view(call, tx, placed))
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from paynode.domain.events import EventType
 from paynode.operations.networks import NetworkStateView
 from paynode.operations.outflows import OutflowPauseView
+from paynode.operations.screening_lists import ScreeningView
 from paynode.operations.startup import TreasuryView
 from paynode.operations.views.deposit import DepositView
 from paynode.operations.views.invoice import InvoiceView
@@ -15,6 +16,8 @@ from paynode.operations.views.webhooks import EndpointView
 _BY_SUBJECT: Mapping[str, type[View]] = {  # what stands before the point of an event's name
     "invoice": InvoiceView,
     "deposit": DepositView,
+    "screening": DepositView,
+    "screening_lists": ScreeningView,
     "sweep": SweepView,
     "network": NetworkStateView,
     "outflows": OutflowPauseView,

@@ -7,10 +7,11 @@ from paynode.api.lists import ListView, list_answer
 from paynode.api.networks import NetworkView, network_view
 from paynode.api.routes import Call, Routes, answer
 from paynode.config import Mode
-from paynode.operations import outflows
+from paynode.operations import outflows, screening_lists
 from paynode.operations.once import Answer
 from paynode.operations.outflows import OutflowPauseView
 from paynode.operations.pace import HEARTBEAT_SECONDS
+from paynode.operations.screening_lists import ScreeningView
 from paynode.operations.views.shapes import Moment, View, moment
 from paynode.store import chain, outgoing
 from paynode.store.database import Tx
@@ -41,6 +42,7 @@ class NodeView(View, frozen=True, tag_field="object", tag="node"):
     state: str
     services: dict[str, str]
     outflows: OutflowsView
+    screening: ScreeningView
     networks: list[NetworkView]
     started_at: Moment
     now: Moment
@@ -65,6 +67,7 @@ def show(call: Call[Nothing], tx: Tx) -> Answer:
             state="ok" if _is_watching(call, tx) else "degraded",
             services=dict(node.health()),
             outflows=OutflowsView(paused=bool(pauses), reasons=[outflows.pause_view(pause) for pause in pauses]),
+            screening=screening_lists.view(tx, node.catalogue, call.now),
             networks=[network_view(call, tx, network) for network in node.catalogue.config.networks.values()],
             started_at=moment(node.started_at),
             now=moment(call.now),

@@ -14,6 +14,7 @@ from paynode.config.evm import account_of, parse_account_xpub, parse_treasury
 from paynode.config.mistakes import ConfigMistakes, Mistake, Wrong
 from paynode.config.networks import read_networks
 from paynode.config.rates import read_rates
+from paynode.config.screening import read_policy, read_screening
 from paynode.config.secrets import Credentials, betrayed
 from paynode.config.shapes import (
     Config,
@@ -25,6 +26,7 @@ from paynode.config.shapes import (
     Mode,
     Network,
     Node,
+    Screening,
     Store,
 )
 from paynode.config.table import Reading, Table
@@ -79,14 +81,24 @@ def read_config(
         mode, node = _node(top, path.parent)
         custody, xpub = _custody(top, mode, credentials, require_mnemonic=require_mnemonic)
         networks = read_networks(top, reading, mode, credentials)
-        stores = _stores(top, reading, custody, xpub)
+        screening = read_screening(top, path.parent)
+        stores = _stores(top, reading, custody, xpub, screening)
         invoices = _invoices(top)
         rates, static_rates = read_rates(top, mode, credentials)
         with top.table("webhooks") as webhooks:
             allow = webhooks.optional("allow", list_of(target), ())
     _check_treasuries(networks, stores, custody, reading)
     return Config(
-        path, node, custody, MappingProxyType(networks), MappingProxyType(stores), invoices, rates, static_rates, allow
+        path,
+        node,
+        custody,
+        MappingProxyType(networks),
+        MappingProxyType(stores),
+        invoices,
+        rates,
+        static_rates,
+        allow,
+        screening,
     )
 
 
@@ -180,7 +192,7 @@ def _xpub(table: Table, mode: CustodyMode) -> str | None:
         return xpub.optional("evm", parse_account_xpub, None)
 
 
-def _stores(top: Table, reading: Reading, custody: Custody, xpub: str | None) -> dict[str, Store]:
+def _stores(top: Table, reading: Reading, custody: Custody, xpub: str | None, screening: Screening) -> dict[str, Store]:
     stores: dict[str, Store] = {}
     for store_id, table in top.table("stores").named_tables():
         if not _STORE_ID.fullmatch(store_id):
@@ -200,8 +212,11 @@ def _stores(top: Table, reading: Reading, custody: Custody, xpub: str | None) ->
                 treasuries=MappingProxyType(treasuries),
                 xpub_evm=_xpub(store, custody.mode),
                 payer_may_cancel=store.optional("payer_may_cancel", boolean, False),
+                screening=read_policy(store.table("screening"), screening.policy, is_on=bool(screening.deny_files)),
             )
-    stores = stores or {"main": Store("main", "main", 0, MappingProxyType({}), None, payer_may_cancel=False)}
+    if not stores:
+        nothing = MappingProxyType[str, str]({})
+        stores["main"] = Store("main", "main", 0, nothing, None, payer_may_cancel=False, screening=screening.policy)
     id_by_account: dict[int, str] = {}
     for store_id, each in stores.items():
         if (other := id_by_account.setdefault(each.account, store_id)) != store_id:

@@ -14,6 +14,7 @@ from paynode.domain.depth import Tier
 from paynode.domain.invoice import Tolerance
 from paynode.domain.money import Asset
 from paynode.domain.quote import Price
+from paynode.domain.screening import Policy
 
 
 class Mode(StrEnum):
@@ -126,6 +127,7 @@ class Store:
     treasuries: Mapping[str, str]  # by network; only those that differ from the network's
     xpub_evm: str | None  # of its account, under watch
     payer_may_cancel: bool  # from the checkout page, before any money came
+    screening: Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +156,23 @@ class Rates:
 
 
 @dataclass(frozen=True, slots=True)
+class DenyFile:
+    """A file of addresses that money is not taken from."""
+
+    name: str  # as the config writes it
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Screening:
+    """Who is asked about the senders of deposits, and what becomes of what they say."""
+
+    deny_files: tuple[DenyFile, ...]
+    age_max: timedelta | None  # of those files; None: they are never too old
+    policy: Policy  # of stores that say nothing else
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     path: Path
     node: Node
@@ -164,6 +183,7 @@ class Config:
     rates: Rates
     static_rates: Mapping[tuple[str, str], Decimal]  # (symbol, lower case; currency, upper case) -> price of one whole
     webhook_allow: tuple[str, ...]  # "host:port"
+    screening: Screening
 
     @property
     def enabled_networks(self) -> tuple[Network, ...]:

@@ -14,8 +14,8 @@ from enum import StrEnum
 class Stage(StrEnum):
     DETECTED = "detected"  # in a block, nothing on top of it yet
     CONFIRMING = "confirming"  # deeper, not deep enough
-    CONFIRMED = "confirmed"  # deep enough and read again there; held back by screening
-    SETTLED = "settled"  # confirmed and free to be swept
+    CONFIRMED = "confirmed"  # deep enough and read again there; kept back by screening
+    SETTLED = "settled"  # confirmed: it counts towards paid, and may be swept
     ORPHANED = "orphaned"  # its block left the chain
 
 
@@ -27,7 +27,7 @@ NEXT: Mapping[Stage, frozenset[Stage]] = {
     Stage.ORPHANED: frozenset(),
 }
 
-FINAL = frozenset({Stage.CONFIRMED, Stage.SETTLED})  # counts towards paid
+FINAL = frozenset({Stage.CONFIRMED, Stage.SETTLED})  # nothing but a deep reorganisation takes it back
 
 
 @dataclass(frozen=True, slots=True)

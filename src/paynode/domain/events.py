@@ -9,7 +9,7 @@ from enum import StrEnum
 class EventType(StrEnum):
     INVOICE_CREATED = "invoice.created"
     INVOICE_DEPOSIT_DETECTED = "invoice.deposit_detected"  # a transfer to one of its addresses is in a block
-    INVOICE_DEPOSIT_CONFIRMED = "invoice.deposit_confirmed"  # that transfer is deep enough
+    INVOICE_DEPOSIT_CONFIRMED = "invoice.deposit_confirmed"  # that transfer is deep enough, and counts
     INVOICE_CONFIRMING = "invoice.confirming"  # enough was seen, not yet deep enough
     INVOICE_PAID = "invoice.paid"  # deliver the goods
     INVOICE_OVERPAID = "invoice.overpaid"  # beside paid: more arrived than the tolerance allows; once
@@ -24,6 +24,11 @@ class EventType(StrEnum):
     DEPOSIT_ORPHANED = "deposit.orphaned"  # its block left the chain
     DEPOSIT_UNATTRIBUTED = "deposit.unattributed"  # money on an address of ours that no invoice asked for that way
     DEPOSIT_LATE = "deposit.late"  # arrived after the deadline or the cancellation
+
+    SCREENING_FLAGGED = "screening.flagged"  # something is known against the senders of a deposit
+    SCREENING_RELEASED = "screening.released"  # a person let a deposit go that was kept back
+    SCREENING_LISTS_DEGRADED = "screening_lists.degraded"  # a list of addresses is missing, broken or too old
+    SCREENING_LISTS_RECOVERED = "screening_lists.recovered"
 
     SWEEP_QUEUED = "sweep.queued"
     SWEEP_BROADCAST = "sweep.broadcast"

@@ -80,6 +80,7 @@ class Payment:
     worth: Fraction  # in the invoice's currency
     stage: deposit.Stage
     is_late: bool
+    is_held: bool = False  # something is known against its senders: it counts only if it was settled before
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +143,8 @@ def seen_worth(payments: Iterable[Payment]) -> Fraction:
 
 
 def final_worth(payments: Iterable[Payment]) -> Fraction:
-    """What the payments that are deep enough are worth, late ones included."""
-    return sum((p.worth for p in payments if p.stage in deposit.FINAL), Fraction(0))
+    """What the payments that are settled are worth, late ones included."""
+    return sum((p.worth for p in payments if p.stage is deposit.Stage.SETTLED), Fraction(0))
 
 
 def judge(invoice: Invoice, payments: Iterable[Payment]) -> Status:
@@ -160,7 +161,7 @@ def judge(invoice: Invoice, payments: Iterable[Payment]) -> Status:
         return Status.PAID if is_covered and invoice.accepted is not None else Status.CANCELLED
     if is_covered:
         return Status.PAID
-    if _covers(seen_worth(counted), least):
+    if _covers(seen_worth(p for p in counted if p.stage is deposit.Stage.SETTLED or not p.is_held), least):
         return Status.CONFIRMING
     return Status.EXPIRED if invoice.is_deadline_passed else Status.OPEN
 

@@ -2,6 +2,7 @@
 
     customers   what arrived, the source (negative)          in_transit  signed on its way to the treasury
     deposits    lying on deposit addresses                   treasury    what we sent there, the merchant's to spend
+    held        lying there too, kept back by screening
     gas         on our gas accounts, and lent for fees       fees        spent on network fees
     reversed    taken back, by the chain or an issuer        owner       what the merchant put in (negative)
 
@@ -15,6 +16,7 @@ from enum import StrEnum
 class Account(StrEnum):
     CUSTOMERS = "customers"
     DEPOSITS = "deposits"
+    HELD = "held"
     IN_TRANSIT = "in_transit"
     TREASURY = "treasury"
     GAS = "gas"
@@ -23,7 +25,9 @@ class Account(StrEnum):
     OWNER = "owner"
 
 
-ON_CHAIN = frozenset({Account.DEPOSITS, Account.IN_TRANSIT, Account.GAS})  # what our addresses hold together
+ON_CHAIN = frozenset(
+    {Account.DEPOSITS, Account.HELD, Account.IN_TRANSIT, Account.GAS}
+)  # what our addresses hold together
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,11 @@ def deposit_confirmed(method: str, units: int) -> Posting:
 def deposit_reversed(method: str, units: int) -> Posting:
     """The chain took a final deposit back (I6)."""
     return _move(method, units, Account.DEPOSITS, Account.REVERSED)
+
+
+def deposit_held(method: str, units: int) -> Posting:
+    """So many more units of a final deposit are kept back; fewer, if negative."""
+    return _move(method, units, Account.DEPOSITS, Account.HELD)
 
 
 def taken(account: Account, method: str, units: int) -> Posting:

@@ -74,6 +74,8 @@ class Wait(StrEnum):
     """Why a deposit is not collected now."""
 
     NOT_FINAL = "not_final"  # not deep enough yet
+    HELD = "held"  # kept back by screening: release it
+    LISTS_STALE = "lists_stale"  # a list of addresses is missing or too old, and screening is required
     WATCH_ONLY = "watch_only"  # this node holds no keys
     NOT_OFFERED = "not_offered"  # its asset left the config
     NO_TREASURY = "no_treasury"  # the config names none for this network and store
@@ -95,7 +97,10 @@ class Wait(StrEnum):
 
 
 IDLE = frozenset(  # nothing that the chain does to the deposit's address ends these
-    {Wait.WATCH_ONLY, Wait.NOT_OFFERED, Wait.NO_TREASURY, Wait.BELOW_MIN_VALUE, Wait.NOT_WORTH_FEE, Wait.LOST}
+    {
+        *(Wait.WATCH_ONLY, Wait.NOT_OFFERED, Wait.NO_TREASURY, Wait.BELOW_MIN_VALUE, Wait.NOT_WORTH_FEE, Wait.LOST),
+        Wait.HELD,
+    }
 )
 
 

@@ -14,7 +14,7 @@ from paynode.domain.events import EventType
 from paynode.domain.invoice import Type
 from paynode.domain.quote import quote_for, worth_at_rate, worth_in_quote
 from paynode.domain.sweep import DepositSweep, Wait
-from paynode.operations import collecting, loading
+from paynode.operations import collecting, held, loading
 from paynode.operations.announcing import announce
 from paynode.operations.catalogue import Catalogue
 from paynode.operations.loading import LoadedInvoice
@@ -50,6 +50,7 @@ def arrived(tx: Tx, catalogue: Catalogue, row: RowRecord, touched: Touched, now:
     if replaced is not None:
         seen_at = min(seen_at, replaced.seen_at)
     is_in_time = loaded is None or not is_late(loaded, seen_at)
+    verdict, is_held = held.first_verdict(catalogue, row.network, replaced)
     record = DepositRecord(
         id=deposits.new_deposit_id(tx, now),
         row_id=row.id,
@@ -70,10 +71,13 @@ def arrived(tx: Tx, catalogue: Catalogue, row: RowRecord, touched: Touched, now:
         confirmed_at=None,
         lost=Units(0),
         withdrawn=Units(0),
+        screening=verdict,
+        is_held=is_held,
     )
     if loaded is not None:
         record = replace(record, worth=worth(tx, catalogue, loaded, record))
     deposits.add(tx, record)
+    held.begin(tx, record, replaced, now)
     if replaced is not None:  # the same payment: what collects it does so wherever it was mined
         sweeps.take_over(tx, record.id, replaced.id)
         collecting.settle_pair(tx, catalogue, record.network, record.address, record.method)
@@ -106,6 +110,7 @@ def left(tx: Tx, catalogue: Catalogue, row: RowRecord, touched: Touched, now: da
     if record is None:
         return False
     deposits.save(tx, replace(record, stage=Stage.ORPHANED, sweep_wait=None))
+    held.book_each(tx, [record], now)
     loaded = None if record.invoice_id is None else loading.load(tx, record.invoice_id)
     tell_deposit(tx, catalogue, EventType.DEPOSIT_ORPHANED, deposits.placed(tx, record.id), loaded, now)
     if record.invoice_id is not None:
@@ -128,35 +133,49 @@ def became_final(tx: Tx, catalogue: Catalogue, row: RowRecord) -> bool:
 
 def age(tx: Tx, catalogue: Catalogue, network: str, head_number: int, touched: Touched, now: datetime) -> None:
     """Judge the stage of every deposit of the network that is not final."""
-    settled: set[Pair] = set()
+    final: set[Pair] = set()
     for placed in deposits.unfinished(tx, network):
-        record = placed.deposit
-        facts = machine.Facts(
-            is_void=placed.row.voided_at is not None,
-            is_verified=placed.row.confirmed_at is not None,
-            confirmations=confirmations(placed.row.block_number, head_number),
-        )
-        stage = machine.judge(facts)
-        is_newly_final = stage in machine.FINAL and record.stage not in machine.FINAL
-        changed = replace(record, stage=stage)
-        if is_newly_final:
-            changed = replace(changed, confirmed_at=now, sweep_wait=None)
-        if record.invoice_id is not None and (is_newly_final or record.worth is None):
-            loaded = loading.load(tx, record.invoice_id)
-            if record.worth is None or loaded.record.type is Type.REUSABLE:
-                changed = replace(changed, worth=worth(tx, catalogue, loaded, changed))
-        if changed == record:
-            continue
-        assert stage is record.stage or stage in machine.NEXT[record.stage], "a deposit's stages follow its row"
-        deposits.save(tx, changed)
-        if record.invoice_id is not None:
-            touched.add(record.invoice_id, *([EventType.INVOICE_DEPOSIT_CONFIRMED] if is_newly_final else []))
-        if is_newly_final:
-            settled.add(Pair(record.address, record.method))
-    for pair in sorted(settled):
-        for collected in collecting.settle_pair(tx, catalogue, network, pair.address, pair.method):
+        if judge_stage(tx, catalogue, placed, head_number, touched, now):
+            final.add(Pair(placed.deposit.address, placed.deposit.method))
+    for pair in sorted(final):
+        changed = collecting.settle_pair(tx, catalogue, network, pair.address, pair.method)
+        held.book_each(tx, changed, now)
+        for collected in changed:
             if collected.invoice_id is not None:
                 touched.add(collected.invoice_id)
+
+
+def judge_stage(
+    tx: Tx, catalogue: Catalogue, placed: PlacedDeposit, head_number: int, touched: Touched, now: datetime
+) -> bool:
+    """Judge the stage of one deposit, and its worth if none is known yet; tells whether it became final."""
+    record = placed.deposit
+    facts = machine.Facts(
+        is_void=placed.row.voided_at is not None,
+        is_verified=placed.row.confirmed_at is not None,
+        confirmations=confirmations(placed.row.block_number, head_number),
+        is_held=record.is_held and record.stage is not Stage.SETTLED,
+    )
+    stage = machine.judge(facts)
+    is_newly_final = stage in machine.FINAL and record.stage not in machine.FINAL
+    changed = replace(record, stage=stage)
+    if is_newly_final:
+        changed = replace(changed, confirmed_at=now)
+    if stage is not record.stage and stage in machine.FINAL:
+        changed = replace(changed, sweep_wait=Wait.HELD if record.is_held else None)
+    if record.invoice_id is not None and (is_newly_final or record.worth is None):
+        loaded = loading.load(tx, record.invoice_id)
+        if record.worth is None or loaded.record.type is Type.REUSABLE:
+            changed = replace(changed, worth=worth(tx, catalogue, loaded, changed))
+    if changed == record:
+        return False
+    assert stage is record.stage or stage in machine.NEXT[record.stage], "a deposit's stages follow its row"
+    deposits.save(tx, changed)
+    held.book_each(tx, [changed] if is_newly_final else [], now)
+    if record.invoice_id is not None:
+        does_count_now = stage is Stage.SETTLED and record.stage is not Stage.SETTLED
+        touched.add(record.invoice_id, *([EventType.INVOICE_DEPOSIT_CONFIRMED] if does_count_now else []))
+    return is_newly_final
 
 
 def tell_deposit(

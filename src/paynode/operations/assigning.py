@@ -6,7 +6,7 @@ It lies on an address of ours already and is in the ledger as the customers'; wh
 from dataclasses import replace
 from datetime import datetime
 
-from paynode.domain.deposit import FINAL, Stage
+from paynode.domain.deposit import Stage
 from paynode.domain.errors import Conflict, NotFound
 from paynode.domain.events import EventType
 from paynode.operations import loading
@@ -48,7 +48,7 @@ def assign(
     if record.is_late:
         tell_deposit(tx, catalogue, EventType.DEPOSIT_LATE, placed, loaded, now)
     first = [EventType.INVOICE_DEPOSIT_DETECTED]
-    if record.stage in FINAL:
+    if record.stage is Stage.SETTLED:
         first.append(EventType.INVOICE_DEPOSIT_CONFIRMED)
     judge_again(tx, catalogue, invoice_id, now, first=first)
     return placed

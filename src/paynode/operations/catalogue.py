@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from paynode.config import Config, Family, InvoiceDefaults, Mode, Network
 from paynode.domain.money import Asset
+from paynode.domain.screening import Policy
 
 Derive = Callable[[str, int, int], str]  # family, account, index -> deposit address
 
@@ -22,6 +23,15 @@ class Catalogue:
     store_keys: Mapping[str, str]  # store id -> its name in the config
     treasury_change_delay: timedelta
     config: Config
+
+    def screening_policy(self, store_id: str) -> Policy:
+        """What a store does about screening; one that left the config does what the others do."""
+        key = self.store_keys.get(store_id)
+        return self.config.screening.policy if key is None else self.config.stores[key].screening
+
+    def is_screened(self, network: str) -> bool:
+        """Whether somebody is asked about the senders of deposits on a network."""
+        return bool(self.config.screening.deny_files)
 
     @property
     def is_live(self) -> bool:

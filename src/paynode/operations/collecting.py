@@ -9,8 +9,8 @@ from collections import Counter
 
 from paynode.config import CustodyMode
 from paynode.domain.chain import RowKind
-from paynode.domain.deposit import Stage
-from paynode.domain.sweep import Lying, collected_units, deposit_sweep_by_facts
+from paynode.domain.deposit import FINAL, Stage
+from paynode.domain.sweep import DepositSweep, Lying, Wait, collected_units, deposit_sweep_by_facts
 from paynode.operations.catalogue import Catalogue
 from paynode.store import chain_rows, deposits, outgoing, sweeps
 from paynode.store.chain_rows import RowRecord
@@ -24,6 +24,8 @@ def judge_deposit(tx: Tx, record: DepositRecord) -> DepositRecord:
     """Judge where the collection of a deposit stands; returns it as it is then."""
     shares = tuple(sweeps.shares_of_deposit(tx, record.id))
     state, wait = deposit_sweep_by_facts(Lying(record.units, record.lost, record.withdrawn, shares))
+    if record.is_held and record.stage in FINAL and state in {DepositSweep.UNSWEPT, DepositSweep.FAILED}:
+        wait = wait or Wait.HELD
     return deposits.set_sweep(tx, record, state, wait)
 
 

@@ -11,6 +11,7 @@ import structlog
 from paynode.domain import deposit as deposit_machine
 from paynode.domain.events import EventType
 from paynode.domain.invoice import Status, UnlawfulStep, advance
+from paynode.domain.screening import invoice_screening
 from paynode.domain.sweep import invoice_sweep
 from paynode.operations import loading
 from paynode.operations.announcing import announce
@@ -76,11 +77,9 @@ def tell(
 def _judged(loaded: LoadedInvoice, now: datetime) -> tuple[InvoiceRecord, Sequence[EventType]]:
     machine, events = advance(loaded.machine, loaded.payments)
     record = loaded.record
-    sweep_state = invoice_sweep(
-        placed.deposit.sweep_state
-        for placed in loaded.deposits
-        if placed.deposit.stage is not deposit_machine.Stage.ORPHANED
-    )
+    standing = [
+        placed.deposit for placed in loaded.deposits if placed.deposit.stage is not deposit_machine.Stage.ORPHANED
+    ]
     return (
         replace(
             record,
@@ -88,7 +87,8 @@ def _judged(loaded: LoadedInvoice, now: datetime) -> tuple[InvoiceRecord, Sequen
             payment_state=machine.payment_state,
             is_late=machine.is_late,
             announced=" ".join(sorted(machine.announced)),
-            sweep_state=sweep_state,
+            sweep_state=invoice_sweep(each.sweep_state for each in standing),
+            screening=invoice_screening(each.screening for each in standing),
             paid_at=record.paid_at or (now if machine.status is Status.PAID else None),
         ),
         events,
@@ -99,6 +99,6 @@ def _changes(before: InvoiceRecord, after: InvoiceRecord) -> dict[str, str]:
     """The states that changed, as they were."""
     return {
         name: str(getattr(before, name))
-        for name in ("status", "payment_state", "sweep_state")
+        for name in ("status", "payment_state", "sweep_state", "screening")
         if getattr(before, name) != getattr(after, name)
     }

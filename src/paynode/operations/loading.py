@@ -9,6 +9,7 @@ from paynode.domain.errors import NotFound
 from paynode.domain.events import EventType
 from paynode.domain.invoice import Invoice, Payment, Tolerance
 from paynode.domain.quote import Price, Quote
+from paynode.domain.screening import Verdict
 from paynode.store import callbacks, chain, deposits, invoices
 from paynode.store.callbacks import CallbackRecord
 from paynode.store.database import Tx
@@ -36,7 +37,12 @@ class LoadedInvoice:
     def payments(self) -> tuple[Payment, ...]:
         """The deposits as the machine judges them; one without a known rate is worth nothing yet."""
         return tuple(
-            Payment(placed.deposit.worth, placed.deposit.stage, placed.deposit.is_late)
+            Payment(
+                placed.deposit.worth,
+                placed.deposit.stage,
+                placed.deposit.is_late,
+                is_held=placed.deposit.is_held and placed.deposit.screening is Verdict.FLAGGED,
+            )
             for placed in self.deposits
             if placed.deposit.worth is not None
         )

@@ -17,6 +17,7 @@ from paynode.domain.ledger import Account
 from paynode.operations.arrivals import Touched
 from paynode.operations.catalogue import Catalogue
 from paynode.operations.collecting import is_withdrawal, settle_pair
+from paynode.operations.held import book_each
 from paynode.operations.outflows import pause
 from paynode.store import deposits, ledger, outgoing, watches
 from paynode.store.chain_rows import RowRecord
@@ -81,7 +82,7 @@ def became_final(tx: Tx, catalogue: Catalogue, row: RowRecord, touched: Touched,
     post = postings.owner_collected if is_withdrawal(catalogue, row) else postings.taken
     posting = post(account, row.method, -row.as_row().effect)
     ledger.post(tx, watch.store_id, posting, cause=f"row:{row.id}", reason=post.__name__, now=now)
-    _settle(tx, catalogue, row, touched)
+    _settle(tx, catalogue, row, touched, now)
 
 
 def found_again(tx: Tx, catalogue: Catalogue, row: RowRecord, touched: Touched, now: datetime) -> None:
@@ -92,10 +93,12 @@ def found_again(tx: Tx, catalogue: Catalogue, row: RowRecord, touched: Touched, 
     assert watch is not None, "rows are only of addresses we watch"
     undone = postings.undone(ledger.posted(tx, f"row:{row.id}"))
     ledger.post(tx, watch.store_id, undone, cause=f"row:{row.id}", reason="taken_undone", now=now)
-    _settle(tx, catalogue, row, touched)
+    _settle(tx, catalogue, row, touched, now)
 
 
-def _settle(tx: Tx, catalogue: Catalogue, row: RowRecord, touched: Touched) -> None:
-    for record in settle_pair(tx, catalogue, row.network, row.address, row.method):
+def _settle(tx: Tx, catalogue: Catalogue, row: RowRecord, touched: Touched, now: datetime) -> None:
+    changed = settle_pair(tx, catalogue, row.network, row.address, row.method)
+    book_each(tx, changed, now)
+    for record in changed:
         if record.invoice_id is not None:
             touched.add(record.invoice_id)

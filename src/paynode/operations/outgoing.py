@@ -125,6 +125,7 @@ class Clearance(Enum):
     WAIT = auto()  # outflows are paused, the view of the network is doubtful, or the sender has something out
     WRONG_RECIPIENT = auto()  # it is not, or no longer, one that we pay
     MONEY_GONE = auto()  # the chain took a deposit back that it would collect
+    HELD = auto()  # screening keeps a deposit back that it would collect
     TAKEN = auto()  # it is not there any more: an earlier transaction, back from a reorganisation, or a loss took it
 
 
@@ -157,8 +158,10 @@ def clearance(tx: Tx, catalogue: Catalogue, record: OutgoingRecord, now: datetim
 
 
 def _shortfall(tx: Tx, item: ItemRecord) -> Clearance | None:
-    """What a reorganisation did to the deposits that an item collects; None: they are all final, and there."""
+    """What happened to the deposits that an item collects; None: they are all final, free to go, and there."""
     collected, units_by_deposit = deposits.of_sweep_item(tx, item.id), sweeps.shares_of_item(tx, item.id)
+    if any(record.is_held for record in collected):
+        return Clearance.HELD
     settled = [record for record in collected if record.stage is Stage.SETTLED]
     for record in settled:
         others = [share for share in sweeps.shares_of_deposit(tx, record.id) if share.item_id != item.id]
@@ -188,12 +191,13 @@ def committed_units(tx: Tx, catalogue: Catalogue, network: str, sender: str) -> 
 def units_to_send(tx: Tx, record: OutgoingRecord) -> int:
     """What the chain is asked to move: of a native sweep all that is final on the address, else the plan's units.
 
-    Coins lent for fees travel along with a native sweep; deposits that became final after it was planned do not.
+    Coins lent for fees travel along with a native sweep; deposits that became final after it was planned, or are kept
+    back by screening, do not.
     """
     if not record.empties_sender:
         return record.units
     there = chain_rows.spendable_units(tx, record.network, record.sender, record.method)
-    return max(0, there - deposits.waiting_units(tx, record.network, record.sender, record.method))
+    return max(0, there - deposits.lying_units(tx, record.network, record.sender, record.method))
 
 
 def record_signed(

@@ -7,7 +7,7 @@ from paynode.domain import outgoing as outgoing_machine
 from paynode.domain import sweep as machine
 from paynode.domain.events import EventType
 from paynode.domain.sweep import ItemState, State
-from paynode.operations import collecting
+from paynode.operations import collecting, held
 from paynode.operations.announcing import announce
 from paynode.operations.arrivals import Touched
 from paynode.operations.catalogue import Catalogue
@@ -66,6 +66,7 @@ def set_item(tx: Tx, catalogue: Catalogue, item: ItemRecord, state: ItemState, t
     concerned = [collecting.judge_deposit(tx, record) for record in deposits.of_sweep_item(tx, item.id)]
     if state is ItemState.COMPLETED:
         concerned += collecting.settle_pair(tx, catalogue, item.network, item.address, item.method)
+    held.book_each(tx, concerned, now)
     for record in concerned:
         if record.invoice_id is not None:
             touched.add(record.invoice_id)

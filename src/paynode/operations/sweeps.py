@@ -24,6 +24,7 @@ from paynode.domain.sweep import (
     deposit_sweep,
     reason_to_wait,
 )
+from paynode.operations import screening_lists
 from paynode.operations.catalogue import Catalogue
 from paynode.operations.judging import judge_again
 from paynode.operations.pricing import rate_for
@@ -110,6 +111,8 @@ def obstacle(tx: Tx, catalogue: Catalogue, network: str, pile: Pile, now: dateti
     is_doubtful = chain.network(tx, network).hold is not None
     if is_doubtful or outgoing.is_paused(outgoing.pauses(tx), network, pile.method):
         return Wait.OUTFLOWS_PAUSED
+    if catalogue.screening_policy(pile.store_id).is_required and screening_lists.unusable(tx, catalogue, now):
+        return Wait.LISTS_STALE
     if Pair(pile.address, pile.method) in watches.disputes(tx, network):
         return Wait.DISPUTED
     if sweeps.is_under_way(tx, network, pile.address, pile.method):

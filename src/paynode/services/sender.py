@@ -17,7 +17,7 @@ from paynode.operations import outflows
 from paynode.operations import outgoing as operations
 from paynode.operations.catalogue import Catalogue
 from paynode.operations.outgoing import Clearance, Work
-from paynode.store import bells, chain_rows, outgoing
+from paynode.store import bells, chain_rows, deposits, outgoing
 from paynode.store.database import Database
 from paynode.store.outgoing import OutgoingRecord, VersionRecord
 
@@ -114,9 +114,11 @@ class Lane:
             native = self._catalogue.native(work.item.network)
             fees = await self._network.fees(asset, work.item.address, work.sweep.treasury)
             there = await self._network.balance_units(native, work.item.address)
+            held = self._database.read(deposits.held_units, work.item.network, work.item.address, native.method)
             booked = self._database.read(chain_rows.booked_units, work.item.network, work.item.address, native.method)
             if there < booked:  # from before a loan that the scanner has seen: lending again would be for nothing
                 raise Unavailable(f"{there} units of {native.method} on {work.item.address}, and {booked} were seen")
+            there = max(0, there - held)  # what screening keeps back pays no fee
             if there < fees.transfer_cost:
                 wanted = Outgoing(work.item.address, work.sweep.treasury, asset, work.item.units, empties_sender=False)
                 try:
@@ -141,6 +143,9 @@ class Lane:
                 return
             case Clearance.MONEY_GONE:
                 self._fail(record, "deposit_reversed")
+                return
+            case Clearance.HELD:
+                self._fail(record, "held")
                 return
             case Clearance.TAKEN:
                 self._fail(record, "money_taken")

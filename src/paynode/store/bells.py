@@ -5,6 +5,7 @@ import trio
 INVOICES = "invoices"  # one was made or changed
 DELIVERIES = "deliveries"  # one is due
 OUTGOING = "outgoing"  # something is to be signed or sent
+SCREENING = "screening"  # a deposit came, and somebody is to be asked about its senders
 RATES = "rates"  # a price in a new currency was asked for
 WATCHES = "watches"  # an address was issued, or somebody asks: look soon
 

@@ -18,6 +18,8 @@ class DepositFilter:
     methods: Sequence[str] = ()
     networks: Sequence[str] = ()
     sweep_states: Sequence[str] = ()
+    verdicts: Sequence[str] = ()
+    is_held: bool | None = None
     is_late: bool | None = None
     is_unattributed: bool | None = None
     invoice_id: str | None = None
@@ -62,6 +64,9 @@ def _conditions(wanted: DepositFilter) -> Conditions:
     found.check_any("d.method", wanted.methods or None)
     found.check_any("d.network", wanted.networks or None)
     found.check_any("d.sweep_state", wanted.sweep_states or None)
+    found.check_any("d.screening", wanted.verdicts or None)
+    if wanted.is_held is not None:
+        found.check("d.is_held = :is_held", is_held=wanted.is_held)
     if wanted.is_late is not None:
         found.check("d.is_late = :is_late", is_late=wanted.is_late)
     if wanted.is_unattributed is not None:

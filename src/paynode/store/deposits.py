@@ -8,11 +8,13 @@ from fractions import Fraction
 from typing import Any
 
 from paynode.domain.deposit import Stage
+from paynode.domain.screening import Verdict
 from paynode.domain.sweep import DepositSweep, Wait
 from paynode.store.chain_rows import ROW, RowRecord
 from paynode.store.database import Tx
 from paynode.store.ids import next_id
 from paynode.store.records import Columns, Units
+from paynode.store.screening import SCREENING, ScreeningRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +38,15 @@ class DepositRecord:
     confirmed_at: datetime | None
     lost: Units  # gone without us
     withdrawn: Units  # taken by the merchant with a wallet
+    screening: Verdict = Verdict.NOT_SCREENED
+    is_held: bool = False  # kept back by screening
 
 
 DEPOSIT = Columns(DepositRecord)
-PLACED_COLUMNS = f"{DEPOSIT.of('d')}, {ROW.of('r')}, w.invoice_id"
+PLACED_COLUMNS = f"{DEPOSIT.of('d')}, {ROW.of('r')}, {SCREENING.of('a')}, w.invoice_id"
 PLACED_SOURCE = (
-    "deposits d join chain_rows r on r.id = d.row_id join watches w on w.network = d.network and w.address = d.address"
+    "deposits d join chain_rows r on r.id = d.row_id join watches w on w.network = d.network and w.address = d.address "
+    "left join screenings a on a.deposit_id = d.id"
 )
 _JOINED = f"select {PLACED_COLUMNS} from {PLACED_SOURCE}"
 
@@ -53,12 +58,19 @@ class PlacedDeposit:
     deposit: DepositRecord
     row: RowRecord
     address_invoice_id: str
+    screening: ScreeningRecord | None = None  # None: nobody was to be asked about its senders
 
 
 def placed_of_row(row: tuple[Any, ...]) -> PlacedDeposit:
     """What `PLACED_COLUMNS` of `PLACED_SOURCE` hold."""
-    split = len(DEPOSIT.names)
-    return PlacedDeposit(DEPOSIT.decode(row[:split]), ROW.decode(row[split:-1]), row[-1])
+    first, second = len(DEPOSIT.names), len(DEPOSIT.names) + len(ROW.names)
+    asked = row[second:-1]
+    return PlacedDeposit(
+        DEPOSIT.decode(row[:first]),
+        ROW.decode(row[first:second]),
+        row[-1],
+        None if asked[0] is None else SCREENING.decode(asked),
+    )
 
 
 def _placed(found: list[tuple[Any, ...]]) -> list[PlacedDeposit]:
@@ -117,14 +129,17 @@ def is_replaced(tx: Tx, deposit_id: str) -> bool:
 
 def unfinished(tx: Tx, network: str) -> list[PlacedDeposit]:
     """Deposits of a network that still deepen, and those of an invoice whose worth no rate could tell yet."""
-    still_deepen = f"{_JOINED} where d.network = ? and d.stage in ('detected', 'confirming', 'confirmed')"
-    unpriced = f"{_JOINED} where d.network = ? and d.stage = 'settled' and d.worth is null and d.invoice_id is not null"
+    still_deepen = f"{_JOINED} where d.network = ? and d.stage in ('detected', 'confirming')"
+    unpriced = (
+        f"{_JOINED} where d.network = ? and d.stage in ('confirmed', 'settled') and d.worth is null "
+        "and d.invoice_id is not null"
+    )
     return _placed([*tx.rows(still_deepen, (network,)), *tx.rows(unpriced, (network,))])
 
 
 def is_any_deepening(tx: Tx, network: str) -> bool:
     """Whether somebody waits for a deposit of the network to become final."""
-    sql = "select 1 from deposits where network = ? and stage in ('detected', 'confirming', 'confirmed') limit 1"
+    sql = "select 1 from deposits where network = ? and stage in ('detected', 'confirming') limit 1"
     return tx.row(sql, (network,)) is not None
 
 
@@ -136,32 +151,43 @@ class WaitingDeposit:
     units: int  # what is left of it
 
 
-_WAITING = (
-    "d.stage = 'settled' and d.sweep_state <> 'swept' and d.sweep_state in ('unswept', 'failed') "
+_LYING = (  # what is kept back too
+    "d.stage in ('confirmed', 'settled') and d.sweep_state <> 'swept' and d.sweep_state in ('unswept', 'failed') "
     f"and d.sweep_wait is not '{Wait.LOST}'"
 )
 _TAKEN = (  # by items that ended well
     "select d.id, s.units from deposits d join sweep_deposits s on s.deposit_id = d.id "
-    f"join sweep_items i on i.id = s.item_id where {_WAITING} and i.state = 'completed'"
+    f"join sweep_items i on i.id = s.item_id where {_LYING} and i.state = 'completed'"
 )
 
 
 def waiting_for_sweep(tx: Tx, network: str) -> list[WaitingDeposit]:
     """What of a network no sweep has taken, oldest first."""
-    return _waiting(tx, "d.network = ?", (network,))
+    return _lying(tx, "d.network = ? and d.stage = 'settled' and d.is_held = 0", (network,))
 
 
-def waiting_units(tx: Tx, network: str, address: str, method: str) -> int:
-    """What lies on a pair in final deposits that no sweep has taken."""
+def lying_units(tx: Tx, network: str, address: str, method: str) -> int:
+    """What lies on a pair in final deposits that no sweep has taken, those that are kept back among them."""
     of_pair = "d.network = ? and d.address = ? and d.method = ?"
-    return sum(each.units for each in _waiting(tx, of_pair, (network, address, method)))
+    return sum(each.units for each in _lying(tx, of_pair, (network, address, method)))
 
 
-def _waiting(tx: Tx, where: str, values: tuple[str, ...]) -> list[WaitingDeposit]:
+def held_units(tx: Tx, network: str, address: str, method: str) -> int:
+    """What screening keeps back of a pair, final or not."""
+    found = tx.rows(
+        "select units, lost, withdrawn from deposits where row_id in (select id from chain_rows "
+        "indexed by chain_rows_of_address where network = ? and address = ? and method = ? and voided_at is null) "
+        "and is_held = 1 and sweep_state in ('unswept', 'failed')",
+        (network, address, method),
+    )
+    return sum(int(units) - int(lost) - int(withdrawn) for units, lost, withdrawn in found)
+
+
+def _lying(tx: Tx, where: str, values: tuple[str, ...]) -> list[WaitingDeposit]:
     taken = Counter[str]()
     for deposit_id, units in tx.rows(f"{_TAKEN} and {where}", values):
         taken[deposit_id] += int(units)
-    found = tx.rows(f"select {DEPOSIT.of('d')} from deposits d where {_WAITING} and {where} order by d.id", values)
+    found = tx.rows(f"select {DEPOSIT.of('d')} from deposits d where {_LYING} and {where} order by d.id", values)
     records = [DEPOSIT.decode(row) for row in found]
     return [WaitingDeposit(each, each.units - each.lost - each.withdrawn - taken[each.id]) for each in records]
 
@@ -184,7 +210,8 @@ def final_of_pair(tx: Tx, network: str, address: str, method: str) -> list[Place
     """Every final deposit of a pair, in the order of the chain."""
     found = tx.rows(
         f"{_JOINED} where d.row_id in (select id from chain_rows indexed by chain_rows_of_address "
-        "where network = ? and address = ? and method = ? and voided_at is null) and d.stage = 'settled' "
+        "where network = ? and address = ? and method = ? and voided_at is null) "
+        "and d.stage in ('confirmed', 'settled') "
         "order by r.block_number, r.id",
         (network, address, method),
     )

@@ -10,6 +10,7 @@ from fractions import Fraction
 from paynode.domain.chain import Pair
 from paynode.domain.invoice import PaymentState, Status, Type
 from paynode.domain.quote import Quote
+from paynode.domain.screening import InvoiceScreening
 from paynode.domain.sweep import InvoiceSweep
 from paynode.store.database import Tx, Value
 from paynode.store.pages import Page, select_page
@@ -58,6 +59,7 @@ class InvoiceRecord:
     announced: str = ""
     paid_at: datetime | None = None
     set_aside: str | None = None
+    screening: InvoiceScreening = InvoiceScreening.NOT_SCREENED
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,6 +113,12 @@ def event(tx: Tx, event_id: str) -> EventRecord | None:
     return None if row is None else EVENT.decode(row)
 
 
+def newest_type(tx: Tx, subject: str) -> str | None:
+    """What was announced last about a subject."""
+    row = tx.row("select type from events where subject = ? order by sequence desc limit 1", (subject,))
+    return None if row is None else str(row[0])
+
+
 def events_of(tx: Tx, subject: str) -> list[EventRecord]:
     """Every event about one subject, in order."""
     found = tx.rows(f"select {EVENT.sql} from events where subject = ? order by sequence", (subject,))

@@ -177,12 +177,12 @@ def item_of_outgoing(tx: Tx, outgoing_id: str) -> ItemRecord | None:
 def failed_counts(tx: Tx, network: str, since: datetime) -> dict[tuple[str, str], int]:
     """How often collecting from (address, method) has failed in the sweeps planned since a moment.
 
-    What failed since its money was not there any more is not counted.
+    What failed since its money was not there any more, or was kept back, is not counted.
     """
     found = tx.rows(
         "select i.address, i.method, count(*) from sweeps s join sweep_items i on i.sweep_id = s.id "
         "where s.network = ? and s.created_at >= ? and i.state = 'failed' "
-        "and i.reason not in ('deposit_reversed', 'money_taken') group by i.address, i.method",
+        "and i.reason not in ('deposit_reversed', 'money_taken', 'held') group by i.address, i.method",
         (network, to_ms(since)),
     )
     return {(address, method): count for address, method, count in found}

@@ -92,7 +92,7 @@ _FAST = (
     "    cross join watches w on w.invoice_id = i.id and w.network = :network"
     "    where i.status = 'reversed' and w.is_closed = 0"
     "  union select address from deposits where network = :network"
-    "    and stage in ('detected', 'confirming', 'confirmed')"
+    "    and stage in ('detected', 'confirming')"
     "  union select sender from outgoing indexed by outgoing_open"
     "    where network = :network and state in ('planned', 'signed', 'broadcast')"
     "  union select recipient from outgoing where network = :network and state in ('planned', 'signed', 'broadcast')"
@@ -104,7 +104,8 @@ _FAST = (
 )
 _ALL = (
     f"{_FAST}  union select address from watches indexed by watches_open where network = :network and is_closed = 0"
-    "  union select address from deposits where network = :network and stage = 'settled' and sweep_state <> 'swept'"
+    "  union select address from deposits where network = :network"
+    "    and stage in ('confirmed', 'settled') and sweep_state <> 'swept'"
     f"    and coalesce(sweep_wait, '') not in ({_IDLE})"
 )
 

@@ -5,11 +5,13 @@ from msgspec import field
 from paynode.domain.deposit import Stage
 from paynode.domain.invoice import is_too_small
 from paynode.domain.money import format_units
+from paynode.domain.screening import Verdict
 from paynode.domain.sweep import DepositSweep, Wait
 from paynode.operations.catalogue import Catalogue
 from paynode.operations.loading import LoadedInvoice
 from paynode.operations.views.shapes import Amount, Moment, UnitsText, Url, View, amount_of, moment, moment_or_none
 from paynode.store.deposits import PlacedDeposit
+from paynode.store.screening import ScreeningRecord
 
 
 class DepositView(View, frozen=True, tag_field="object", tag="deposit"):
@@ -33,7 +35,13 @@ class DepositView(View, frozen=True, tag_field="object", tag="deposit"):
     late: bool
     below_minimum: bool
     replaces: str | None
-    screening: str
+    screening: Verdict
+    screening_source: str | None
+    screening_reason: str | None
+    screened_at: Moment | None
+    held: bool
+    released_at: Moment | None
+    release_note: str | None
     sweep_state: DepositSweep
     sweep_wait: Wait | None
     explorer_url: Url | None
@@ -46,7 +54,7 @@ def deposit(
     catalogue: Catalogue, placed: PlacedDeposit, loaded: LoadedInvoice | None, head_number: int = 0
 ) -> DepositView:
     """`loaded` is its invoice, if it has one; without, `head_number` tells how deep it lies."""
-    record, row = placed.deposit, placed.row
+    record, row, asked = placed.deposit, placed.row, placed.screening or ScreeningRecord(placed.deposit.id)
     asset = catalogue.assets.get(record.method)
     depths = {} if loaded is None else {entry.method: entry.confirmations for entry in loaded.methods}
     required = depths.get(record.method)
@@ -79,7 +87,13 @@ def deposit(
         late=record.is_late,
         below_minimum=loaded is not None and record.worth is not None and is_too_small(loaded.machine, record.worth),
         replaces=record.replaces,
-        screening="not_screened",
+        screening=record.screening,
+        screening_source=asked.source or None,
+        screening_reason=asked.reason,
+        screened_at=moment_or_none(asked.at),
+        held=record.is_held,
+        released_at=moment_or_none(asked.released_at),
+        release_note=asked.note,
         sweep_state=record.sweep_state,
         sweep_wait=record.sweep_wait,
         explorer_url=catalogue.explorer_tx_url(record.network, row.tx_hash),

@@ -7,6 +7,7 @@ from functools import partial
 
 from paynode.domain.invoice import PaymentState, Status, Type, counting, final_worth, seen_worth
 from paynode.domain.money import format_decimal, format_fixed, minor_digits
+from paynode.domain.screening import InvoiceScreening
 from paynode.domain.sweep import InvoiceSweep
 from paynode.operations.catalogue import Catalogue
 from paynode.operations.loading import LoadedInvoice
@@ -41,7 +42,7 @@ class InvoiceView(View, frozen=True, tag_field="object", tag="invoice"):
     status: Status
     payment_state: PaymentState
     sweep_state: InvoiceSweep
-    screening: str
+    screening: InvoiceScreening
     late: bool
     archived: bool
     amount: Amount | None
@@ -91,7 +92,7 @@ def invoice(catalogue: Catalogue, loaded: LoadedInvoice, now: datetime) -> Invoi
         status=record.status,
         payment_state=record.payment_state,
         sweep_state=record.sweep_state,
-        screening="not_screened",
+        screening=record.screening,
         late=record.is_late,
         archived=record.is_archived,
         amount=amount_or_none(record.amount),

@@ -12,6 +12,7 @@ from paynode.store.ledger_lists import EntryRecord
 
 SHOWN: Mapping[str, Account] = {
     "deposits": Account.DEPOSITS,
+    "held": Account.HELD,
     "in_transit": Account.IN_TRANSIT,
     "swept": Account.TREASURY,
     "gas": Account.GAS,
@@ -33,6 +34,9 @@ class BalanceView(View, frozen=True, tag_field="object", tag="balance"):
     deposits: Amount | None
     deposits_units: UnitsText
     deposits_value: Amount | None
+    held: Amount | None
+    held_units: UnitsText
+    held_value: Amount | None
     in_transit: Amount | None
     in_transit_units: UnitsText
     in_transit_value: Amount | None
