@@ -72,6 +72,7 @@ async def through_a_broken_provider(folder: Path, *, customers: int) -> None:
     """A second each; then the provider works, and the node with it again within half a minute."""
     async with street(folder) as town:
         await town.open(customers)
+        await town.shop.until_network("ok")
         began = trio.current_time()
         async with never_more_than(town.shop, town.paid_by_invoice):
             town.proxy.rules = BROKEN

@@ -65,7 +65,9 @@ class Town:
 
 
 @asynccontextmanager
-async def town(folder: Path, listed: Mapping[str, tuple[str, int]] = TOKENS) -> AsyncIterator[Town]:
+async def town(
+    folder: Path, listed: Mapping[str, tuple[str, int]] = TOKENS, *, sweep: str = 'every = "1s"'
+) -> AsyncIterator[Town]:
     """A node with the `listed` tokens; its first provider has a free tier's limits, the second has none."""
     async with anvil() as lab, chaos(lab, seed=1) as proxy, trio.open_nursery() as nursery:
         proxy.rules = FREE_TIER
@@ -77,6 +79,6 @@ async def town(folder: Path, listed: Mapping[str, tuple[str, int]] = TOKENS) -> 
             tokens[symbol] = await lab.deploy(contract, *arguments)
         known = {symbol: (tokens[symbol], decimals) for symbol, (_, decimals) in listed.items()}
         nursery.start_soon(blocks, lab)
-        async with node(folder, lab, receiver, known, rpc=[proxy.url, lab.url]) as shop:
+        async with node(folder, lab, receiver, known, rpc=[proxy.url, lab.url], sweep=sweep) as shop:
             yield Town(lab, proxy, shop, tokens)
         nursery.cancel_scope.cancel()

@@ -14,11 +14,13 @@ from typing import Any
 
 import httpx
 import trio
+from click.testing import CliRunner
 from standardwebhooks import Webhook, WebhookVerificationError
 from tests.lab.anvil import _die_with_parent
 from tests.lab.client import Deployed, Lab
 from tests.lab.receiver import Hook, Receiver
 
+from paynode.cli import main
 from paynode.config import Secret
 from paynode.domain.key_paths import gas_path
 from paynode.seed import Seed
@@ -68,13 +70,13 @@ class Node:
     # The process.
 
     def paynode(self, *arguments: str) -> str:
-        """What a command prints; it must succeed."""
-        done = self.attempt(*arguments)
-        assert done.returncode == 0, f"paynode {' '.join(arguments)}: {done.stdout}{done.stderr}"
-        return done.stdout
+        """What a command prints, beside the daemon in this process; it must succeed."""
+        done = CliRunner(env=self.env).invoke(main, [*arguments, "-c", str(self.config)])
+        assert done.exit_code == 0, f"paynode {' '.join(arguments)}: {done.output}"
+        return str(done.stdout)
 
     def attempt(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """How a command ends, well or not."""
+        """How a command of its own process ends, well or not."""
         return subprocess.run(
             [sys.executable, "-m", "paynode", *arguments, "-c", str(self.config)],
             capture_output=True,
