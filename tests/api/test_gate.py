@@ -10,6 +10,7 @@ from paynode.api import app as api_app
 from paynode.api import gate, simulation
 from paynode.api.body import Nothing
 from paynode.api.routes import PUBLIC, Call, Route, Routes, answer
+from paynode.operations.api_keys import revoke_key
 from paynode.operations.once import Answer
 from paynode.store import api_keys
 from paynode.store.database import Tx
@@ -26,7 +27,16 @@ BODIES = {
 
 def path_of(route: Route, **known: str) -> str:
     path = route.path
-    for name in ("invoice_id", "deposit_id", "event_id", "sweep_id", "endpoint_id", "delivery_id", "store_id"):
+    for name in (
+        "invoice_id",
+        "deposit_id",
+        "event_id",
+        "sweep_id",
+        "endpoint_id",
+        "delivery_id",
+        "store_id",
+        "key_id",
+    ):
         path = path.replace(f"<{name}>", known.get(name, "inv_0000000000000000000000000A"))
     return path.replace("<method>", "sim_usdt").replace("<network>", "sim")
 
@@ -244,7 +254,7 @@ async def test_a_wrong_method_is_told_the_right_ones_and_an_unknown_path_nothing
 
 def revoke(world: World, caller: Api) -> None:
     assert caller.key is not None
-    assert world.shop.database.write(api_keys.revoke, f"key_{caller.key.split('_')[2]}", world.clock())
+    world.shop.database.write(revoke_key, f"key_{caller.key.split('_')[2]}", world.clock())
 
 
 def expire(tx: Tx, caller: Api) -> None:

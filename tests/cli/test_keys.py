@@ -143,3 +143,30 @@ def test_the_database_of_another_mode_is_refused(folder: Path) -> None:
     result = keys(folder, "list")
     assert result.exit_code == ExitCode.CONFIG
     assert 'mode "sim"' in result.stderr
+
+
+def test_a_key_may_be_bound_to_addresses_and_to_a_time(folder: Path) -> None:
+    bounds = ("--preset", "till", "--allow-ip", "192.0.2.7", "--expires-in", "90d")
+    made = json.loads(worked(keys(folder, "create", "--json", *bounds)))
+    seen = listed(folder)[made["id"]]
+    assert seen["allowed_ips"] == ["192.0.2.7/32"]
+    assert seen["expires_at"] is not None
+    refused = keys(folder, "create", "--allow-ip", "192.0.2.7/8")
+    assert refused.exit_code != 0
+    assert "range" in refused.output
+    assert "duration" in keys(folder, "create", "--expires-in", "soon").output
+
+
+def test_a_rotated_key_works_beside_the_new_one(folder: Path) -> None:
+    old = worked(keys(folder, "create")).strip()
+    record = found(folder, old)
+    assert record is not None
+    new = worked(keys(folder, "rotate", record.id)).strip().splitlines()[-1]
+    assert found(folder, old) is not None
+    replacing = found(folder, new)
+    assert replacing is not None
+    assert listed(folder)[record.id]["replaced_by"] == replacing.id
+    assert "already" in keys(folder, "rotate", record.id).output
+    worked(keys(folder, "rotate", replacing.id, "--overlap", "0s"))
+    assert found(folder, new) is None
+    assert "There is no key" in keys(folder, "rotate", "key_nobody").output

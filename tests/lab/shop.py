@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from paynode.config import Config, load_config
 from paynode.operations import startup
-from paynode.operations.api_keys import create_key
+from paynode.operations.api_keys import Terms, create_key
 from paynode.operations.catalogue import Catalogue
 from paynode.operations.startup import Branch
 from paynode.store import database as databases
@@ -60,5 +60,7 @@ def open_shop(config: Config, *, database: Database | None = None, now: datetime
 def make_key(shop: Shop, scopes: Iterable[str], *, of_node: bool = False, now: datetime = NOW) -> str:
     """The text of a new API key of the store, or of the node's owner."""
     store_id = None if of_node else shop.store_id
-    _, text = shop.database.write(create_key, shop.catalogue, store_id=store_id, name="test", scopes=scopes, now=now)
+    _, text = shop.database.write(
+        create_key, shop.catalogue, store_id=store_id, name="test", terms=Terms(scopes), now=now
+    )
     return text

@@ -12,6 +12,7 @@ from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
 from paynode.api import (
+    api_keys,
     balances,
     body,
     checkout,
@@ -60,6 +61,7 @@ TABLES: tuple[Routes, ...] = (
     node_state.routes,
     contract.routes,
     docs.routes,
+    api_keys.routes,
 )
 BODY_SECONDS = 10  # for all of a body: 64 KiB in that time is slower than any phone
 RATE_RETRY_SECONDS = 30

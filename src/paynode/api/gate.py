@@ -15,11 +15,11 @@ from paynode.api.conditional import conditional, etag_of
 from paynode.api.node import ApiNode
 from paynode.api.pages.layout import POLICY
 from paynode.api.query import read_query
-from paynode.api.refusals import Refusal, forbidden, malformed, too_many, unauthorized
+from paynode.api.refusals import Refusal, forbidden, malformed, not_from_there, too_many, unauthorized
 from paynode.api.routes import Call, Route, Routes, Shelf, Writer
 from paynode.api.throttle import Throttle, client_name
 from paynode.operations import once
-from paynode.operations.api_keys import find_key
+from paynode.operations.api_keys import find_key, is_allowed_from
 from paynode.operations.once import Answer
 from paynode.store import api_keys, idempotency
 from paynode.store.api_keys import ApiKeyRecord
@@ -103,6 +103,8 @@ class Gate:
         if key is None:
             self._count(self._failures, self._client(), "Too many requests without a valid API key.")
             raise unauthorized()
+        if not is_allowed_from(key, self._address()):
+            raise not_from_there()
         self._count(self._keyed, key.id, "Too many requests with this API key.")
         if key.last_used_at is None or now - key.last_used_at >= USE_NOTED_EVERY:
             self._node.database.write(api_keys.note_use, key.id, now)
@@ -127,6 +129,7 @@ class Gate:
             node=self._node,
             now=now,
             store_id=None if key is None else key.store_id,
+            key=key,
             path=path,
             form=query if is_reading else read_form(route.form, request.headers.get("Content-Type", ""), raw),
         )
@@ -145,10 +148,14 @@ class Gate:
             return database.write(once.once, named, now, partial(_already, done))
 
     def _client(self) -> str:
+        """Who is counted as one."""
+        return client_name(self._address())
+
+    def _address(self) -> str:
         client = request.scope.get("client")
         forwarded = ",".join(request.headers.getlist("X-Forwarded-For"))
         peer = str(client[0]) if client else ""
-        return client_name(client_address(peer, forwarded, self._node.catalogue.config.node.trusted_proxies))
+        return client_address(peer, forwarded, self._node.catalogue.config.node.trusted_proxies)
 
 
 def _query(route: Route) -> Form:

@@ -40,7 +40,7 @@ class ProviderView(View, frozen=True):
     seconds_waited_today: int
 
 
-class AccountView(View, frozen=True):
+class NetworkAccountView(View, frozen=True):
     """The gas station of a store: where its owner sends coins for fees."""
 
     store: str
@@ -62,7 +62,7 @@ class NetworkView(View, frozen=True, tag_field="object", tag="network"):
     lag_seconds: int | None
     confirmations: int
     providers: list[ProviderView]
-    accounts: list[AccountView]
+    accounts: list[NetworkAccountView]
 
 
 @routes.get("/v1/networks", scope="node:read", shows=ListView[NetworkView])
@@ -130,11 +130,11 @@ def _provider(health: ProviderHealth) -> ProviderView:
     )
 
 
-def _accounts(call: Call[Nothing], tx: Tx, network: Network) -> list[AccountView]:
+def _accounts(call: Call[Nothing], tx: Tx, network: Network) -> list[NetworkAccountView]:
     catalogue = call.node.catalogue
     found = []
     for store_id, key in catalogue.store_keys.items():
         branch = stores.account(tx, network.family, catalogue.config.stores[key].account)
         if branch is not None and branch.gas_address:
-            found.append(AccountView(store=store_id, gas=branch.gas_address))
+            found.append(NetworkAccountView(store=store_id, gas=branch.gas_address))
     return found

@@ -6,7 +6,7 @@ from paynode.api.problem_types import ProblemType, problem_types
 from paynode.api.routes import Route
 
 _ALWAYS = ("validation_failed", "too_many_requests", "internal_error", "storage_unavailable")
-_WITH_A_SCOPE = ("unauthorized", "forbidden")
+_WITH_A_SCOPE = ("unauthorized", "address_not_allowed", "forbidden")
 _WITH_A_NAME = ("not_found",)  # of something, in the path
 _WITH_A_BODY = ("malformed_request", "request_timeout", "request_too_large", "unsupported_media_type")
 

@@ -28,6 +28,11 @@ def forbidden(scope: str) -> Refusal:
     return Refusal(403, "forbidden", f"This API key lacks the scope {scope}.")
 
 
+def not_from_there() -> Refusal:
+    detail = "This API key may not be used from this address; its allowed_ips say from where."
+    return Refusal(403, "address_not_allowed", detail)
+
+
 def too_many(detail: str, wait_seconds: int) -> Refusal:
     return Refusal(429, "too_many_requests", detail, {"Retry-After": str(wait_seconds)})
 

@@ -18,6 +18,7 @@ from paynode.api.query import QueryForm, parameters
 from paynode.domain.errors import Invalid
 from paynode.domain.scopes import NODE_SCOPES, STORE_SCOPES
 from paynode.operations.once import Answer
+from paynode.store.api_keys import ApiKeyRecord
 from paynode.store.database import Tx
 
 PUBLIC = frozenset(
@@ -51,6 +52,7 @@ class Call(Generic[F]):
     now: datetime
     store_id: str | None  # whose objects the caller may see; None: everybody's
     path: Mapping[str, str]
+    key: ApiKeyRecord | None  # that it was sent with; None: the route is public
     form: F  # what the request says: its body, or of a route that reads its query
 
     def owner(self, wanted: str | None) -> str:

@@ -30,7 +30,7 @@ from paynode.daemon import serve, utc_now
 from paynode.domain.scopes import NODE_SCOPES, STORE_SCOPES
 from paynode.operations import catalogue as catalogues
 from paynode.operations import startup
-from paynode.operations.api_keys import create_key
+from paynode.operations.api_keys import Terms, create_key
 from paynode.operations.audit import audit
 from paynode.store import database as databases
 
@@ -255,7 +255,7 @@ async def _running(folder: Path, port: int) -> AsyncIterator[Demo]:
     database = databases.open(config.node.database)
     catalogue = database.write(startup.sync, config, branches(config), utc_now())
     scopes = STORE_SCOPES | NODE_SCOPES
-    _, key = database.write(create_key, catalogue, store_id=None, name="demo", scopes=scopes, now=utc_now())
+    _, key = database.write(create_key, catalogue, store_id=None, name="demo", terms=Terms(scopes), now=utc_now())
     database.close()
     shop = DemoShop(f"http://{shop_listen}/webhooks")
     stop = trio.Event()

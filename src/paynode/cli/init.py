@@ -16,7 +16,7 @@ from paynode.cli.problems import Failure, told
 from paynode.config import Config, Mode
 from paynode.domain.scopes import DEFAULT_SCOPES
 from paynode.operations import startup
-from paynode.operations.api_keys import create_key
+from paynode.operations.api_keys import Terms, create_key
 from paynode.operations.startup import Branch
 from paynode.store import api_keys, lock, stores
 from paynode.store import database as databases
@@ -148,7 +148,7 @@ def _sync(tx: Tx, config: Config, needed: Sequence[Branch]) -> tuple[int, str | 
         return added, None
     store_id_by_name = {name: store_id for store_id, name in catalogue.store_keys.items()}
     store_id = store_id_by_name.get(FIRST_STORE) or next(iter(catalogue.store_keys))
-    _, key = create_key(tx, catalogue, store_id=store_id, name="first key", scopes=DEFAULT_SCOPES, now=now())
+    _, key = create_key(tx, catalogue, store_id=store_id, name="first key", terms=Terms(DEFAULT_SCOPES), now=now())
     return added, key
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from paynode.store.database import Tx
+from paynode.store.pages import Page, select_page
 from paynode.store.records import Columns
 from paynode.store.times import to_ms
 
@@ -19,6 +20,8 @@ class ApiKeyRecord:
     expires_at: datetime | None = None
     revoked_at: datetime | None = None
     last_used_at: datetime | None = None
+    allowed_ips: str = ""  # addresses and ranges, space separated; '': anywhere
+    replaced_by: str | None = None
 
 
 API_KEY = Columns(ApiKeyRecord)
@@ -37,9 +40,15 @@ def all_keys(tx: Tx) -> list[ApiKeyRecord]:
     return [API_KEY.decode(row) for row in tx.rows(f"select {API_KEY.sql} from api_keys order by id")]
 
 
-def revoke(tx: Tx, key_id: str, now: datetime) -> bool:
-    """Revoke a key; tells whether it was in force."""
-    return tx.run("update api_keys set revoked_at = ? where id = ? and revoked_at is null", (to_ms(now), key_id)) == 1
+def save(tx: Tx, record: ApiKeyRecord) -> None:
+    tx.run(API_KEY.update("api_keys", "id"), API_KEY.encode(record))
+
+
+def listed(tx: Tx, store_id: str | None, page: Page) -> tuple[list[ApiKeyRecord], bool]:
+    """One page of the keys of a store, or of all (None), and whether there are more."""
+    where, values = (["1"], {}) if store_id is None else (["store_id = :store_id"], {"store_id": store_id})
+    rows, has_more = select_page(tx, f"select {API_KEY.sql} from api_keys", where, values, page)
+    return [API_KEY.decode(row) for row in rows], has_more
 
 
 def note_use(tx: Tx, key_id: str, now: datetime) -> None:
