@@ -1,5 +1,6 @@
 """What a reorganisation does to addresses that were shown while it was being looked at."""
 
+from datetime import timedelta
 from pathlib import Path
 
 from tests.lab.simnode import SimNode
@@ -36,3 +37,23 @@ async def test_a_floor_follows_each_deeper_fork(tmp_path: Path) -> None:
         books = node.database.read(load_books, node.catalogue, "alpha")
         [watch] = [watch for watch in books.watches if watch.address == pair.address]
         assert books.floor(watch, pair.method) == floor
+
+
+async def test_what_leaves_the_chain_after_its_watch_is_looked_for_again(tmp_path: Path) -> None:
+    node = SimNode(tmp_path)
+    await node.mine(3, "alpha")
+    invoice_id = node.create()
+    node.clock.now = node.invoice(invoice_id).record.monitor_until - timedelta(seconds=3)
+    node.pay(invoice_id, 10**7)
+    await node.mine(8, "alpha")
+    watch = node.database.read(watches.watch, "alpha", node.address(invoice_id))
+    assert watch is not None
+    assert watch.is_closed
+    node.worlds["alpha"].reorg(9, keep=False)
+    await node.look("alpha")
+    assert [deposit.stage for deposit in node.deposits(invoice_id)] == ["orphaned"]
+    await node.mine(8, "alpha")
+    node.clock.advance(timedelta(hours=20))
+    node.pay(invoice_id, 10**7)
+    await node.mine(4, "alpha")
+    assert [deposit.stage for deposit in node.deposits(invoice_id)] == ["orphaned", "settled"]

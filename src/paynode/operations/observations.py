@@ -4,8 +4,9 @@
 and events together. A crash before it: the tick never was.
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from paynode.domain import ledger as postings
 from paynode.domain.chain import Books, Observation, OwnTx, RowKind
@@ -21,6 +22,8 @@ from paynode.store.chain_rows import RowRecord
 from paynode.store.database import Tx
 
 DUST_SHARE = 1000  # less than this part of what is due is not worth a search: no payer means it as a payment
+
+MINED_AGAIN = timedelta(days=1)  # what a reorganisation drops is in another block within minutes, or paid anew
 
 
 def load_books(tx: Tx, catalogue: Catalogue, network: str, *, is_wide: bool = True) -> Books:
@@ -79,6 +82,8 @@ def apply_observation(
         chain.fork_at(tx, network, observation.fork_number)
     for row_id in (*observation.voided, *observation.dropped):
         _void(tx, catalogue, chain_rows.row(tx, row_id), touched, now)
+    gone = [chain_rows.row(tx, row_id) for row_id in observation.voided]
+    _look_out_for(tx, gone, now)
     for row in observation.rows:
         new_id = chain_rows.add_row(tx, network, row, now)
         if new_id is None:
@@ -97,7 +102,7 @@ def apply_observation(
     receipts.apply(tx, catalogue, network, books, observation, touched, now)
     losses.exposed(tx, catalogue, network, observation.coded, now)
     watches.set_floors(tx, network, observation.floors)
-    watches.close(tx, network, observation.ended)
+    watches.close(tx, network, observation.ended - {row.address for row in gone})
     watches.replace_disputes(tx, network, observation.disputes.values())
     rescues.looked(tx, network, {watch.address for watch in books.watches}, books.touched)
     rescue.answered(tx, network, observation.claims, now)
@@ -147,6 +152,14 @@ def _void(tx: Tx, catalogue: Catalogue, row: RowRecord, touched: Touched, now: d
         if is_deposit:
             what = f"{units} units in {row.tx_hash or row.block_hash} were final and the chain took them back"
             pause(tx, catalogue, row.network, row.method, what, now)
+
+
+def _look_out_for(tx: Tx, gone: Iterable[RowRecord], now: datetime) -> None:
+    """Watch the addresses of what left the chain for as long as it may take to come back."""
+    for row in gone:
+        watch = watches.watch(tx, row.network, row.address)
+        if watch is not None and watch.watch_until is not None:
+            watches.reopen(tx, replace(watch, watch_until=max(now, row.block_at) + MINED_AGAIN))
 
 
 def _confirm(tx: Tx, catalogue: Catalogue, row: RowRecord, touched: Touched, now: datetime) -> None:

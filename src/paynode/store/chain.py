@@ -115,7 +115,8 @@ def fork_at(tx: Tx, name: str, number: int) -> None:
         {"network": name},
     )
     tx.run(
-        "update watches set is_closed = 0 where network = :network and is_closed = 1 and address in "
+        "update watches set is_closed = 0, unseen_since = coalesce(unseen_since, watch_until) "
+        "where network = :network and is_closed = 1 and address in "
         "(select address from floors where network = :network and floor > :number)",
         {"network": name, "number": number},
     )
