@@ -216,6 +216,7 @@ class Observation:
     receipts: tuple[Receipt, ...] = ()  # of every OwnTx that has one now, final or not
     final_receipts: frozenset[str] = frozenset()  # OwnTx ids whose receipt is at depth and checked
     claims: Mapping[Claim, ClaimAnswer] = field(default_factory=dict)  # the answer to each
+    read_again: frozenset[str] = frozenset()  # of the touched addresses those whose logs were read to the end
     coded: frozenset[str] = frozenset()  # watched addresses that have code, and so obey others than us
     openings: Mapping[str, int] = field(default_factory=dict)  # address -> how often it had sent before its books began
     trouble: str | None = None  # what a provider leaves undone, for people: it stops nothing

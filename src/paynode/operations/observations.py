@@ -104,7 +104,7 @@ def apply_observation(
     watches.set_floors(tx, network, observation.floors)
     watches.close(tx, network, observation.ended - {row.address for row in gone})
     watches.replace_disputes(tx, network, observation.disputes.values())
-    rescues.looked(tx, network, {watch.address for watch in books.watches}, books.touched)
+    rescues.looked(tx, network, {watch.address for watch in books.watches}, observation.read_again)
     rescue.answered(tx, network, observation.claims, now)
     before = chain.network(tx, network)
     chain.save_network(

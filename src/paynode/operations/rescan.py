@@ -35,8 +35,7 @@ class Queued:
 def rescan(tx: Tx, catalogue: Catalogue, wanted: Rescan, now: datetime) -> list[Queued]:
     """Queue another look, balances and logs; doing it again before it was served changes nothing.
 
-    One tick reads the newest logs. Below them, where a balance is right, only ranges that are closed are read again:
-    over many ticks, for addresses that are watched.
+    One tick reads the newest logs; what lies deeper is read over as many ticks as it takes, oldest blocks first.
 
     Raises:
         Invalid: no such network.

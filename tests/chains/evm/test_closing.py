@@ -7,6 +7,7 @@ from tests.chains.evm.fakechain import Payment
 from tests.chains.evm.fakescene import CONTRACT, DEPTH, PAYER, STRANGER, TREASURY, USDT, FakeScene
 
 from paynode.chains.evm.closing import CLOSED_BLOCKS, WIDE_RANGE_BLOCKS, Closable, due
+from paynode.chains.evm.tick import Memory
 from paynode.domain.chain import Pair, RowKind
 
 FAR = CLOSED_BLOCKS + DEPTH
@@ -202,6 +203,57 @@ async def test_a_touched_address_is_read_though_its_balance_is_right() -> None:
     s.keeper.touched.add(a)
     await s.tick()
     assert {row.address for row in s.keeper.standing} == {a}
+
+
+async def test_a_touched_address_is_read_to_the_end_over_many_ticks_where_ranges_are_narrow() -> None:
+    s = FakeScene()
+    a, b = await s.shop(2)
+    for view in s.views:
+        view.lies = {"capped"}
+    s.mine(1, s.pays(a, 50), s.pays(b, 50))
+    s.mine(600, s.pays(TREASURY, 50, sender=a), s.pays(TREASURY, 50, sender=b))
+    assert (await s.tick()).rows == ()
+    s.keeper.touched.add(a)
+    ticks = 0
+    while not (await s.tick()).read_again:
+        s.memory = Memory()  # progress is in the floors: a restart costs nothing but the newest logs
+        ticks += 1
+    assert 2 <= ticks < 20
+    assert [(row.address, row.kind) for row in s.keeper.standing] == [(a, RowKind.IN), (a, RowKind.OUT)]
+
+
+async def test_a_chain_that_is_quicker_than_it_can_be_read_is_read_up_to_where_it_was() -> None:
+    s = FakeScene()
+    (a,) = await s.shop()
+    for view in s.views:
+        view.lies = {"capped"}
+    s.mine(600)
+    s.keeper.touched.add(a)
+    for _ in range(20):
+        if (await s.tick()).read_again:
+            break
+        s.mine(1000)
+    assert (await s.tick()).read_again == {a}
+
+
+async def test_the_newest_logs_of_a_touched_address_are_read_once() -> None:
+    s = FakeScene()
+    (a,) = await s.shop()
+    for view in s.views:
+        view.lies = {"capped"}
+    s.mine(600)
+    s.keeper.touched.add(a)
+    await s.tick()
+    asked: list[str] = []
+    s.views[0].before_read = lambda name, what: asked.append(what)
+    assert not (await s.tick()).read_again
+    assert "logs" not in asked
+
+
+def test_what_somebody_asked_about_waits_for_nothing() -> None:
+    for log_blocks in (WIDE_RANGE_BLOCKS, 1):
+        assert A in due(closable(899, doubted=frozenset({A})), 900, log_blocks, timedelta())
+    assert due(closable(900, doubted=frozenset({A})), 900, 1, timedelta()) == frozenset()
 
 
 async def test_a_payment_as_large_as_what_was_wiped_is_found_though_it_makes_the_balance_right() -> None:

@@ -31,6 +31,7 @@ class Ranges:
     coded: set[str] = field(default_factory=set)  # addresses that had code when last looked at: others may call them
     treasury: dict[Pair, Mark] = field(default_factory=dict)
     closed_at: datetime | None = None  # the head's time when ranges were closed last
+    asked_at: dict[str, int] = field(default_factory=dict)  # by address to look at again: the head when it was new
 
     def note_code(self, sizes: Mapping[str, int], addresses: Iterable[str]) -> None:
         for address in addresses:
@@ -60,6 +61,7 @@ class Closable:
     floors: Mapping[Pair, int]
     exposed: frozenset[Pair]  # a stranger may have moved their money: their address has code
     ending: frozenset[Pair]  # their watch ends: they are read once more
+    doubted: frozenset[Pair] = frozenset()  # somebody asked to look at them again
 
 
 def due(closable: Closable, high: int, log_blocks: int, since_last: timedelta | None) -> frozenset[Pair]:
@@ -70,8 +72,10 @@ def due(closable: Closable, high: int, log_blocks: int, since_last: timedelta | 
     behind = frozenset(pair for pair, floor in closable.floors.items() if floor < high)
     long_open = frozenset(pair for pair in behind if high - closable.floors[pair] >= CLOSED_BLOCKS)
     if log_blocks < WIDE_RANGE_BLOCKS:
-        return (long_open | closable.ending) & closable.exposed & behind
-    if closable.ending & behind or (long_open and (since_last is None or since_last >= CLOSED_INTERVAL)):
+        return ((long_open | closable.ending) & closable.exposed | closable.doubted) & behind
+    if (closable.ending | closable.doubted) & behind or (
+        long_open and (since_last is None or since_last >= CLOSED_INTERVAL)
+    ):
         return behind
     return behind if long_open & closable.exposed else frozenset()
 
@@ -85,6 +89,7 @@ async def close_due(
         floors=floors,
         exposed=frozenset(pair for pair in floors if pair.address in ranges.coded),
         ending=frozenset(pair for pair in floors if pair.address in ending),
+        doubted=frozenset(pair for pair in floors if pair.address in sight.books.touched),
     )
     since = None if ranges.closed_at is None else sight.head.at - ranges.closed_at
     pairs = due(closable, high, views.witness.log_blocks, since)
@@ -123,12 +128,14 @@ async def read_touched(
 ) -> list[Row]:
     """The unknown rows of pairs whose right balance is not believed: newest first, as far down as one tick may.
 
-    Those that paid a treasury without us, those that somebody asked to look at again, and those whose dispute ends by
-    itself: a payment as large as what was missing makes the balance right, too.
+    Those that paid a treasury without us, those that somebody asked to look at again (what lies deeper is read as their
+    ranges close, oldest blocks first), and those whose dispute ends by itself: a payment as large as what was missing
+    makes the balance right, too.
     """
     books = sight.books
     touched = await touched_by_strangers(sight, source, sight.treasuries, ranges.treasury, frozenset(ranges.coded))
-    touched |= {pair for pair in sight.watchlist.pairs if pair.address in books.touched}
+    touched |= {pair for pair in sight.watchlist.pairs if pair.address in books.touched - ranges.asked_at.keys()}
+    ranges.asked_at = {each: ranges.asked_at.get(each, sight.head.number) for each in books.touched}
     touched |= books.disputes.keys() - open_pairs
     floors = {pair: floor for pair, floor in log_floors(sight).items() if pair in touched}
     if not floors:
@@ -136,6 +143,16 @@ async def read_touched(
     source.log_calls = 0
     rows, _ = await _read(sight, source, floors, min(floors.values()), sight.head.number, booked)
     return rows
+
+
+def read_again(sight: Sight, closed: Closed, ranges: Ranges, depth: int) -> frozenset[str]:
+    """The touched addresses whose logs are read up to what was final when they were first looked at again.
+
+    Not up to what is final now: a chain may be quicker than a provider that gives a block or two for one query.
+    """
+    floors = log_floors(sight) | closed.floors
+    final = {address: head_number - depth + 1 for address, head_number in ranges.asked_at.items()}
+    return frozenset(final) - {pair.address for pair in closed.unfinished if floors[pair] < final.get(pair.address, 0)}
 
 
 async def _read(

@@ -19,7 +19,7 @@ from datetime import datetime
 
 from paynode.chains.evm.agreement import Agreement, agreed_until, doubt_time, find_split
 from paynode.chains.evm.claims import find_claimed
-from paynode.chains.evm.closing import Closed, Ranges, close_due, log_floors, read_touched
+from paynode.chains.evm.closing import Closed, Ranges, close_due, log_floors, read_again, read_touched
 from paynode.chains.evm.drift import Drift, is_ripe, is_ripe_fall, ripe_at, settle_falls
 from paynode.chains.evm.explain import (
     cancelled_drift,
@@ -137,6 +137,7 @@ class Tick:
             receipts=tuple(one.as_receipt() for one in mined),
             final_receipts=frozenset(verdict.final) if hold is None else frozenset(),
             claims=claimed.answers,
+            read_again=read_again(sight, closed, memory.ranges, self.depth),
             coded=frozenset(memory.ranges.coded & set(self.watchlist.addresses)),
             openings=opened.nonces,
             hold=hold,

@@ -72,6 +72,7 @@ class _Look:
             receipts=receipts,
             final_receipts=frozenset(each.id for each in receipts if self._depth(each.block.number) >= self.own_depth),
             claims=answers,
+            read_again=self.books.touched,
         )
 
     def _fork_number(self, gone: Iterable[Row]) -> int | None:
