@@ -48,8 +48,8 @@ def numbered_id(prefix: str, number: int, moment: datetime) -> str:
 
 
 def number_of(identifier: str) -> int:
-    """The number that `numbered_id` was given."""
-    return _value(identifier) & (1 << 80) - 1
+    """The number that `numbered_id` was given; of an id that somebody made up, none that SQLite could not hold."""
+    return min(_value(identifier) & (1 << 80) - 1, (1 << 63) - 1)
 
 
 def _value(identifier: str) -> int:
