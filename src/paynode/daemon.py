@@ -190,7 +190,7 @@ async def serve(
                 await _start_network(services, node, name, network, progress)
             await _start_common(services, node, progress)
             async with trio.open_nursery() as front:  # ends once the last request under way is answered
-                app = create_app(_api_node(node, progress))
+                app = create_app(_api_node(node, progress, stop))
                 urls = await front.start(partial(serve_http, app, config.node.listen, stop=stop))
                 async with trio.open_nursery() as working:  # "Working" is said no more once "Stopping" is
                     await working.start(watchdog.run, progress, urls)
@@ -320,7 +320,7 @@ def _world(config: Config, network: Network, clock: Callable[[], datetime]) -> W
     return world
 
 
-def _api_node(node: Node, progress: Progress) -> ApiNode:
+def _api_node(node: Node, progress: Progress, stop: trio.Event) -> ApiNode:
     simulation = Simulation(node.database, node.worlds, node.catalogue.family) if node.worlds else None
     return ApiNode(
         database=node.database,
@@ -332,6 +332,7 @@ def _api_node(node: Node, progress: Progress) -> ApiNode:
         version=__version__,
         started_at=node.started_at,
         health=progress.report,
+        stopping=stop,
         attention=node.attention,
         providers=node.providers,
         simulation=simulation,

@@ -6,6 +6,7 @@ A payer's work is bounded by the merchant's: an invoice gets one address per cha
 from paynode.api.body import Nothing
 from paynode.api.conflicts import NOT_OPEN, NOT_PROVISIONED
 from paynode.api.lists import ListView, list_answer
+from paynode.api.node import ApiNode
 from paynode.api.routes import Call, Routes, answer
 from paynode.domain.invoice import Status
 from paynode.operations import invoices, loading
@@ -37,10 +38,7 @@ def show(call: Call[Nothing], tx: Tx) -> Answer:
     """Show an invoice to its payer."""
     loaded = loading.load(tx, call.path["invoice_id"])
     view = checkout_view(call.node.catalogue, loaded, call.now)
-    active = [(entry.method, entry.network) for entry in view.methods if entry.state is MethodState.ACTIVE]
-    is_waiting = loaded.record.status in {Status.OPEN, Status.CONFIRMING}
-    if is_waiting and call.node.attention.seen(loaded.record.id, active):
-        tx.ring(bells.WATCHES)
+    noted(call.node, tx, view)
     return answer(view)
 
 
@@ -74,6 +72,13 @@ def cancel(call: Call[Nothing], tx: Tx) -> Answer:
     node = call.node
     loaded = invoices.cancel_by_payer(tx, node.catalogue, call.path["invoice_id"], call.now)
     return answer(checkout_view(node.catalogue, loaded, call.now))
+
+
+def noted(node: ApiNode, tx: Tx, view: CheckoutView) -> None:
+    """Note that somebody waits in front of this page; if that is news, scanners look at once."""
+    active = [(entry.method, entry.network) for entry in view.methods if entry.state is MethodState.ACTIVE]
+    if view.status in {Status.OPEN, Status.CONFIRMING} and node.attention.seen(view.id, active):
+        tx.ring(bells.WATCHES)
 
 
 def _address(entry: MethodView) -> AddressView:

@@ -11,6 +11,7 @@ from paynode.api.operations import operation, operation_id, path_of, shared_head
 from paynode.api.problems import Problem
 from paynode.api.routes import Route, Routes, Shelf
 from paynode.api.schemas import Schema, components, reference
+from paynode.api.streams import EVENT_STREAM
 from paynode.operations.views.webhooks import Told
 
 routes = Routes()
@@ -51,7 +52,7 @@ def show(shelf: Shelf) -> bytes:
 
 def document(served: Iterable[Route], *, version: str, url: str) -> Schema:
     """The contract of these routes; pages for people are no part of it."""
-    told = [route for route in served if route.media == "application/json"]
+    told = [route for route in served if route.media in {"application/json", EVENT_STREAM}]
     if len({operation_id(route) for route in told}) != len(told):
         raise AssertionError("two operations have the same id")
     by_path = {path: list(group) for path, group in groupby(sorted(told, key=path_of), key=path_of)}

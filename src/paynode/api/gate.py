@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 
 import trio
 from quart import Response, g, request
@@ -16,7 +17,8 @@ from paynode.api.node import ApiNode
 from paynode.api.pages.layout import POLICY
 from paynode.api.query import read_query
 from paynode.api.refusals import Refusal, forbidden, malformed, not_from_there, too_many, unauthorized
-from paynode.api.routes import Call, Route, Routes, Shelf, Writer
+from paynode.api.routes import Call, Opener, Route, Routes, Shelf, Writer
+from paynode.api.streams import Places, flow
 from paynode.api.throttle import Throttle, client_name
 from paynode.operations import once
 from paynode.operations.api_keys import find_key, is_allowed_from
@@ -32,6 +34,10 @@ USE_NOTED_EVERY = timedelta(minutes=1)  # a write per request would cost more th
 FAILURES_BURST, FAILURE_INTERVAL_SECONDS = 20, 3.0  # of authentication, per client
 PUBLIC_BURST, PUBLIC_INTERVAL_SECONDS = 500, 0.02  # requests without a key, per client: many payers share one
 KEY_BURST, KEY_INTERVAL_SECONDS = 2000, 0.001  # requests with a key: more than the node can do, for a loop gone mad
+STREAMS_PER_KEY, STREAMS_WITH_KEYS = 8, 64  # with the public ones, half of the server's connections
+PUBLIC_STREAMS_PER_CLIENT, PUBLIC_STREAMS = 24, 192
+PUBLIC_STREAM_SECONDS = 3600.0  # then a page that is still open asks for another
+FULL_SECONDS = 30
 LINKS = ("/checkout/", "/docs")  # the paths that people get as links
 NODE_OWNER = "node"  # who owns the idempotency keys of the node's own API keys
 
@@ -48,6 +54,8 @@ class Gate:
         self._failures = Throttle("failures", FAILURES_BURST, FAILURE_INTERVAL_SECONDS)
         self._public = Throttle("address", PUBLIC_BURST, PUBLIC_INTERVAL_SECONDS)
         self._keyed = Throttle("key", KEY_BURST, KEY_INTERVAL_SECONDS)
+        self._places = Places(STREAMS_PER_KEY, STREAMS_WITH_KEYS)
+        self._public_places = Places(PUBLIC_STREAMS_PER_CLIENT, PUBLIC_STREAMS)
         self._simulating = trio.Lock()
         self._routes: list[Route] = []
         self._documents: dict[str, bytes] = {}  # by path, once they were asked for
@@ -57,8 +65,12 @@ class Gate:
         app.url_map.merge_slashes = False
         self._routes = [route for table in tables for route in table.all]
         for route in self._routes:
-            view = self._view(route) if route.writer is None else self._document_view(route, route.writer)
-            app.add_url_rule(route.path, route.name, view, methods=[route.method], strict_slashes=True)
+            app.add_url_rule(route.path, route.name, self._view_of(route), methods=[route.method], strict_slashes=True)
+
+    def _view_of(self, route: Route) -> View:
+        if route.writer is not None:
+            return self._document_view(route, route.writer)
+        return self._view(route) if route.opener is None else self._stream_view(route, route.opener)
 
     def _document_view(self, route: Route, writer: Writer) -> View:
         async def view(**path: str) -> Response:
@@ -73,6 +85,43 @@ class Gate:
             return conditional(response, etag_of(written))
 
         return view
+
+    def _stream_view(self, route: Route, opener: Opener[Any]) -> View:
+        node, places = self._node, self._public_places if route.scope is None else self._places
+
+        async def view(**path: str) -> Response:
+            now = node.clock()
+            key = self._admitted(route, now)
+            name = self._client() if key is None else key.id
+            if not places.has_room(name):
+                raise too_many("Too many streams are open: close one, or ask every few seconds instead.", FULL_SECONDS)
+            call = self._call(route, key, path, b"", now)
+            look = node.database.read(partial(opener, call), request.headers.get("Last-Event-ID") or None)
+            if look is None or request.method == "HEAD":
+                response = Response(b"", 204 if look is None else 200, content_type=route.media)
+            else:
+                body = flow(node, look, places, name, may_go_on=self._listener(route))
+                response = Response(body, content_type=route.media)
+                response.timeout = None
+                response.headers["X-Accel-Buffering"] = "no"  # nginx would keep messages until it has a few
+            if route.scope is None:
+                response.headers["Access-Control-Allow-Origin"] = "*"
+            return response
+
+        return view
+
+    def _listener(self, route: Route) -> Callable[[], bool]:
+        """Whether the caller of a stream may still listen: as long as the key is in force; without one, an hour."""
+        if route.scope is None:
+            ends_at = trio.current_time() + PUBLIC_STREAM_SECONDS
+            return lambda: trio.current_time() < ends_at
+        text = _key_text()
+
+        def is_in_force() -> bool:
+            key = self._node.database.read(find_key, self._node.catalogue, text, self._node.clock())
+            return key is not None and route.scope in key.scopes.split()
+
+        return is_in_force
 
     def _view(self, route: Route) -> View:
         is_open = route.scope is None and route.method == "GET"
@@ -119,13 +168,12 @@ class Gate:
         if standing.wait_seconds:
             raise too_many(refusal, standing.wait_seconds)
 
-    async def _run(
+    def _call(
         self, route: Route, key: ApiKeyRecord | None, path: dict[str, str], raw: bytes, now: datetime
-    ) -> Answer:
-        database = self._node.database
+    ) -> Call[Any]:
         query = _query(route)
         is_reading = route.method == "GET"
-        call = Call(
+        return Call(
             node=self._node,
             now=now,
             store_id=None if key is None else key.store_id,
@@ -133,7 +181,13 @@ class Gate:
             path=path,
             form=query if is_reading else read_form(route.form, request.headers.get("Content-Type", ""), raw),
         )
-        if route.handler is not None and is_reading:
+
+    async def _run(
+        self, route: Route, key: ApiKeyRecord | None, path: dict[str, str], raw: bytes, now: datetime
+    ) -> Answer:
+        database = self._node.database
+        call = self._call(route, key, path, raw, now)
+        if route.handler is not None and route.method == "GET":
             read = partial(route.handler, call)
             return await self._readers.read(read) if route.is_long else database.read(read)
         named = None if key is None or route.method != "POST" else _named(key, raw)

@@ -62,4 +62,5 @@ class ApiNode:
     health: Callable[[], Mapping[str, str]]  # by service: "ok", or what is wrong with it, for people
     providers: Callable[[str], Sequence[ProviderHealth]] = no_providers  # of a network, by its name
     simulation: Simulation | None = None  # in sim mode only
+    stopping: trio.Event = field(default_factory=trio.Event)  # set once no answer is to go on for long
     attention: Attention = field(default_factory=partial(Attention, trio.current_time))  # the scanners' too

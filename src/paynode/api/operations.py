@@ -40,8 +40,8 @@ def tag_of(route: Route) -> str:
 
 def operation_id(route: Route) -> str:
     """The resource and what is done: the handler's name, which generated clients depend on."""
-    act = route.handler or route.action or route.writer
-    assert act is not None, "a route has one of the three"
+    act = route.handler or route.action or route.writer or route.opener
+    assert act is not None, "a route has one of the four"
     tag = tag_of(route)
     return f"{tag}_{act.__name__.removesuffix('_all').removesuffix(f'_{tag}')}"
 
@@ -103,11 +103,14 @@ def _query_parameter(parameter: Parameter, *, is_required: bool) -> Schema:
 
 def _answer(route: Route, told: Sequence[Route]) -> Schema:
     names = ["X-Request-Id", "RateLimit", "RateLimit-Policy"]
-    if route.scope is None and route.method == "GET":
+    if route.scope is None and route.method == "GET" and route.opener is None:
         names.append("ETag")
     if route.method == "POST" and route.scope is not None:
         names.append("Idempotent-Replayed")
-    found: Schema = {"description": "Done." if route.shows is None else "As asked.", "headers": _headers(names)}
+    said = "Done." if route.shows is None else "As asked."
+    if route.opener is not None:
+        said = "Server-sent events without an end; each has this as its data."
+    found: Schema = {"description": said, "headers": _headers(names)}
     if route.shows is not None:
         schema = {"type": "object"} if route.writer is not None else reference(route.shows)
         found["content"] = {route.media: {"schema": schema}}

@@ -15,6 +15,7 @@ from paynode.api.body import Form, Nothing
 from paynode.api.node import ApiNode
 from paynode.api.problem_types import problem_types
 from paynode.api.query import QueryForm, parameters
+from paynode.api.streams import EVENT_STREAM, Look
 from paynode.domain.errors import Invalid
 from paynode.domain.scopes import NODE_SCOPES, STORE_SCOPES
 from paynode.operations.once import Answer
@@ -32,6 +33,7 @@ PUBLIC = frozenset(
         "GET /docs/style.css",
         "GET /checkout/<invoice_id>",
         "GET /checkout/<invoice_id>/addresses",
+        "GET /checkout/<invoice_id>/events",
         "POST /checkout/<invoice_id>/methods/<method>",
         "POST /checkout/<invoice_id>/cancel",
         "POST /checkout/<invoice_id>/check",
@@ -73,6 +75,8 @@ class Call(Generic[F]):
 
 Handler = Callable[[Call[F], Tx], Answer]  # runs inside one transaction
 Action = Callable[[Call[F]], Awaitable[Answer]]  # of the simulation, which lives outside of the database
+# Begins an answer that goes on, perhaps behind the message that the caller saw last; None: nothing more will come.
+Opener = Callable[[Call[F], Tx, str | None], Look | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +107,7 @@ class Route:
     writer: Writer | None = None
     media: str = "application/json"
     is_long: bool = False  # it reads so much that nobody else should wait for it
+    opener: Opener[Any] | None = None
 
     def __post_init__(self) -> None:
         is_public = self.name in PUBLIC
@@ -130,7 +135,7 @@ class Route:
     @property
     def description(self) -> str:
         """What it does; the first line is its summary."""
-        return inspect.getdoc(self.handler or self.action or self.writer) or ""
+        return inspect.getdoc(self.handler or self.action or self.writer or self.opener) or ""
 
 
 class Routes:
@@ -179,6 +184,24 @@ class Routes:
         What `is_long` runs in a thread, on a connection of its own.
         """
         return self._declare("GET", path, scope, query, shows, 200, refuses, is_long=is_long)
+
+    @overload
+    def stream(
+        self, path: str, *, scope: str | None = None, shows: Any
+    ) -> Callable[[Opener[Nothing]], Opener[Nothing]]: ...
+    @overload
+    def stream(
+        self, path: str, query: type[Q], *, scope: str | None = None, shows: Any
+    ) -> Callable[[Opener[Q]], Opener[Q]]: ...
+    def stream(self, path: str, query: type[Any] = Nothing, *, scope: str | None = None, shows: Any) -> Any:
+        """Declare a route whose answer goes on, as server-sent events; each message's data is what it `shows`."""
+
+        def declare(opener: Opener[Any]) -> Opener[Any]:
+            route = Route("GET", path, scope, query, shows, 200, (), None, media=EVENT_STREAM, opener=opener)
+            self.all.append(route)
+            return opener
+
+        return declare
 
     def post(
         self,

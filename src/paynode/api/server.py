@@ -172,7 +172,8 @@ class Connection(TCPServer):
         with self._reading:
             while drained <= DRAIN_BYTES_MAX:
                 data = b""
-                with trio.move_on_after(READ_SECONDS):
+                # A client who has asked may be silent for as long as it is answered.
+                with trio.move_on_after(READ_SECONDS if self.is_waiting else inf):
                     try:
                         data = bytes(await self.stream.receive_some(PIECE_BYTES))
                     except (trio.BrokenResourceError, trio.ClosedResourceError):

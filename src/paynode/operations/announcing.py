@@ -49,6 +49,8 @@ def announce(
         }
     )
     outbox.add_event(tx, EventRecord(event_id, store_id, kind, subject, sequence, payload, now))
+    tx.ring(bells.EVENTS)
+    tx.ring(bells.about(subject))
     if only_endpoint is not None:
         owe(tx, only_endpoint, event_id, now)
         return event_id

@@ -49,6 +49,7 @@ def judge_again(
         return loaded
     after = replace(after, updated_at=now)
     invoices.save(tx, after)
+    tx.ring(bells.about(invoice_id))
     loaded = replace(loaded, record=after)
     tell(tx, catalogue, loaded, told, now, previous=_changes(before, after))
     return loaded
@@ -71,7 +72,6 @@ def tell(
         announce(
             tx, catalogue, kind, subject=record.id, store_id=record.store_id, view=view, now=now, previous=previous
         )
-    tx.ring(bells.INVOICES)
 
 
 def _judged(loaded: LoadedInvoice, now: datetime) -> tuple[InvoiceRecord, Sequence[EventType]]:

@@ -119,6 +119,7 @@ def apply_observation(
             agreed_until=observation.agreed_until or before.agreed_until,
         ),
     )
+    tx.ring(bells.head_of(network))
     if observation.checkpoint is not None and observation.checkpoint != books.cursor:
         chain.add_checkpoint(tx, network, observation.checkpoint, is_wide=books.is_wide)
         disputed = {pair.address for pair in observation.disputes}

@@ -2,12 +2,22 @@
 
 import trio
 
-INVOICES = "invoices"  # one was made or changed
+EVENTS = "events"  # one was written
 DELIVERIES = "deliveries"  # one is due
 OUTGOING = "outgoing"  # something is to be signed or sent
 SCREENING = "screening"  # a deposit came, and somebody is to be asked about its senders
 RATES = "rates"  # a price in a new currency was asked for
 WATCHES = "watches"  # an address was issued, or somebody asks: look soon
+
+
+def about(subject: str) -> str:
+    """Something was announced about this very object, or it changed."""
+    return f"about {subject}"
+
+
+def head_of(network: str) -> str:
+    """The network was looked at: blocks may stand on a deposit that did not before."""
+    return f"head of {network}"
 
 
 class Bells:
@@ -30,5 +40,8 @@ class Bells:
                 await event.wait()
         finally:
             for name in names:
-                self._waiting.get(name, set()).discard(event)
+                if (waiting := self._waiting.get(name)) is not None:
+                    waiting.discard(event)
+                    if not waiting:
+                        del self._waiting[name]
         return event.is_set()

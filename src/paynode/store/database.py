@@ -115,9 +115,12 @@ class Database:
         return result
 
     def read(self, query: Callable[Concatenate[Tx, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run `query(tx, ...)` on one consistent view of the file."""
+        """Run `query(tx, ...)` on one consistent view of the file, then ring the bells it touched."""
         with self._transaction("begin") as tx:
-            return query(tx, *args, **kwargs)
+            result = query(tx, *args, **kwargs)
+        for bell in tx.rung:
+            self.bells.ring(bell)
+        return result
 
     @contextmanager
     def _transaction(self, begin: str) -> Iterator[Tx]:

@@ -101,6 +101,23 @@ def new_event_id(tx: Tx, now: datetime) -> str:
     return next_id("evt", now, None if row is None else row[0])
 
 
+def last_event_id(tx: Tx) -> str:
+    """The newest event's id, '' if there is none."""
+    row = tx.row("select max(id) from events")
+    return "" if row is None or row[0] is None else str(row[0])
+
+
+def events_after(tx: Tx, store_id: str | None, cursor: str, *, limit: int) -> list[EventRecord]:
+    """What happened after an event, in order, to a store and to the node, or with None to anybody."""
+    part = f"select {EVENT.sql} from events where id > :cursor {{}} order by id limit :limit"
+    sql = part.format("")
+    if store_id is not None:
+        of_store, of_node = part.format("and store_id = :store_id"), part.format("and store_id is null")
+        sql = f"select * from ({of_store}) union all select * from ({of_node}) order by id limit :limit"
+    values: dict[str, Value] = {"cursor": cursor, "store_id": store_id, "limit": limit}
+    return [EVENT.decode(row) for row in tx.rows(sql, values)]
+
+
 def next_sequence(tx: Tx, subject: str) -> int:
     """The number of the next event about a subject, from 1."""
     row = tx.row("select coalesce(max(sequence), 0) + 1 from events where subject = ?", (subject,))
