@@ -41,7 +41,7 @@ def test_the_examples_defaults_are_the_codes(tmp_path: Path) -> None:
     # Settings shown with a value that is no default.
     shown = (
         r"public_url|trusted_proxies|tokens|explorer|sweep|confirmations_from|budget|treasury\.anvil|sources|urls|allow"
-        r"|deny_files|max_age = .30d|screening"
+        r"|address_policy|deny_files|max_age = .30d|screening"
     )
     spelled_out = load(tmp_path, re.sub(rf"^({shown}).*\n", "", HOT, flags=re.MULTILINE))
     assert spelled_out == load(tmp_path, EXAMPLE)

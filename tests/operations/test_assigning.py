@@ -110,7 +110,7 @@ async def test_money_that_came_late_stays_late(node: SimNode) -> None:
 async def test_it_may_be_given_to_another_invoice_than_the_one_whose_address_it_came_to(node: SimNode) -> None:
     paid_to, meant = node.create("10"), node.create("10", methods=["alpha_usdc"])
     placed = given(node, await stray(node, paid_to), meant)
-    assert placed.address_invoice_id == paid_to
+    assert placed.deposit.address_invoice_id == paid_to
     assert (node.states(paid_to), node.states(meant)) == (("open", "none"), ("paid", "exact"))
 
 

@@ -7,6 +7,7 @@ from paynode.operations.networks import NetworkStateView
 from paynode.operations.outflows import OutflowPauseView
 from paynode.operations.screening_lists import ScreeningView
 from paynode.operations.startup import TreasuryView
+from paynode.operations.views.address import ReusedAddressView
 from paynode.operations.views.deposit import DepositView
 from paynode.operations.views.invoice import InvoiceView
 from paynode.operations.views.shapes import View
@@ -18,6 +19,7 @@ _BY_SUBJECT: Mapping[str, type[View]] = {  # what stands before the point of an 
     "deposit": DepositView,
     "screening": DepositView,
     "screening_lists": ScreeningView,
+    "address": ReusedAddressView,
     "sweep": SweepView,
     "network": NetworkStateView,
     "outflows": OutflowPauseView,

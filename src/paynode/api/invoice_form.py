@@ -21,6 +21,8 @@ from paynode.api.numbers import (
     read_rate,
     read_span,
 )
+from paynode.domain.addresses import REST_MAX, REST_MIN, AddressMode, AddressPolicy
+from paynode.domain.durations import parse_duration
 from paynode.domain.errors import FieldProblem, Invalid
 from paynode.domain.invoice import Tolerance, Type
 from paynode.operations.catalogue import Catalogue
@@ -48,6 +50,11 @@ class ToleranceForm(Form, frozen=True):
     over_percent: Number | None = None
 
 
+class AddressPolicyForm(Form, frozen=True):
+    mode: AddressMode
+    rest: int | str | None = None
+
+
 class InvoiceForm(Form, frozen=True):
     currency: CurrencyCode
     amount: Number | UnsetType | None = UNSET  # null must be said: it means that any payment is enough
@@ -63,6 +70,7 @@ class InvoiceForm(Form, frozen=True):
     valid_for: int | str | None = None
     confirmations: int | dict[MethodName, int] | None = None
     tolerance: ToleranceForm | None = None
+    address_policy: AddressPolicyForm | None = None
     name: ShortText | None = None
     description: LongText | None = None
     order_id: ShortText | None = None
@@ -101,6 +109,7 @@ def read_invoice(catalogue: Catalogue, form: InvoiceForm, check: Check) -> Creat
         expires_in=_expires_in(form, problems),
         confirmations=_confirmations(catalogue, form.confirmations, problems),
         tolerance=_tolerance(catalogue, form, amount, problems),
+        address_policy=_address_policy(form, problems),
         name=form.name,
         description=form.description,
         order_id=form.order_id,
@@ -212,6 +221,26 @@ def _expires_in(form: InvoiceForm, problems: Problems) -> timedelta | None:
     if form.type is Type.REUSABLE:
         problems.append(FieldProblem(pointer(field), "conflicting", "A reusable invoice has no deadline."))
     return read_span(value, field, EXPIRES_MIN, EXPIRES_MAX, problems)
+
+
+def _address_policy(form: InvoiceForm, problems: Problems) -> AddressPolicy | None:
+    policy, at = form.address_policy, pointer("address_policy", "rest")
+    if policy is None:
+        return None
+    if policy.mode is AddressMode.REUSE and form.type is Type.REUSABLE:
+        detail = "A reusable invoice keeps its addresses for ever."
+        problems.append(FieldProblem(pointer("address_policy", "mode"), "conflicting", detail))
+    if policy.rest is None:
+        return AddressPolicy(policy.mode)
+    rest = parse_duration(policy.rest)
+    if policy.mode is AddressMode.FRESH:
+        detail = 'Only addresses of mode "reuse" rest: nobody gets fresh ones again.'
+        problems.append(FieldProblem(at, "conflicting", detail))
+    elif rest is None:
+        problems.append(FieldProblem(at, "not_a_duration", 'Give seconds, or a text such as "2h45m" or "PT15M".'))
+    elif not REST_MIN <= rest <= REST_MAX:
+        problems.append(FieldProblem(at, "out_of_range", "An address rests for 10 minutes to 365 days."))
+    return AddressPolicy(policy.mode, rest)
 
 
 def _confirmations(

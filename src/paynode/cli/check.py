@@ -20,7 +20,7 @@ from paynode.config import Config, ConfigMistakes, Family
 from paynode.operations.catalogue import Catalogue
 from paynode.operations.startup import Branch
 from paynode.operations.sweeps import is_own_address
-from paynode.store import invoices, stores
+from paynode.store import holdings, stores
 from paynode.store.database import Tx
 from paynode.store.sweeps import TreasuryRecord
 
@@ -154,7 +154,7 @@ def _refuse_own_treasury(tx: Tx, catalogue: Catalogue, store_id: str, name: str,
     if treasury is None:
         return
     record = TreasuryRecord(network, store_id, treasury, now())
-    is_issued = invoices.address(tx, Family.EVM, treasury) is not None
+    is_issued = holdings.address(tx, Family.EVM, treasury) is not None
     if is_issued or is_own_address(tx, catalogue, network, record):
         text = f"the treasury of {network} is one of this node's own addresses. Name one that only you hold the key to."
         raise Failure(ExitCode.CONFIG, text)

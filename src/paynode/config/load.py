@@ -43,6 +43,7 @@ from paynode.config.values import (
     text,
     whole,
 )
+from paynode.domain.addresses import REST_MAX, REST_MIN, AddressMode, AddressPolicy
 from paynode.domain.invoice import Tolerance
 
 FILE_BYTES_MAX = 256 * 1024  # a config of a hundred networks has a tenth of it
@@ -247,12 +248,20 @@ def _invoices(top: Table) -> InvoiceDefaults:
                 under_percent=written.optional("under_percent", decimal(Decimal(0), Decimal(50), 4), Decimal(0)),
                 over_percent=written.optional("over_percent", decimal(Decimal(0), Decimal(100), 4), Decimal(0)),
             )
+        with invoices.table("address_policy") as policy:
+            address_policy = AddressPolicy(
+                mode=policy.optional("mode", one_of(AddressMode), AddressMode.FRESH),
+                rest=policy.optional("rest", duration(REST_MIN, REST_MAX), None),
+            )
+            if address_policy.mode is AddressMode.FRESH and address_policy.rest is not None:
+                policy.note("rest", "is only for addresses that are used again", 'Remove it, or set mode = "reuse"')
         return InvoiceDefaults(
             expires_in=invoices.optional("expires_in", duration(_MINUTE, 365 * _DAY), 30 * _MINUTE),
             monitor_for=invoices.optional("monitor_for", duration(60 * _MINUTE, 365 * _DAY), 7 * _DAY),
             quote_valid_for=invoices.optional("quote_valid_for", duration(_MINUTE, _DAY), 15 * _MINUTE),
             late_payment=invoices.optional("late_payment", one_of(LatePayment), LatePayment.REVIEW),
             tolerance=tolerance,
+            address_policy=address_policy,
         )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from paynode.config.secrets import RpcUrl, Secret, SecretFile
 from paynode.config.values import IPNetwork
+from paynode.domain.addresses import AddressPolicy
 from paynode.domain.budget import Budget
 from paynode.domain.depth import Tier
 from paynode.domain.invoice import Tolerance
@@ -137,6 +138,7 @@ class InvoiceDefaults:
     quote_valid_for: timedelta
     late_payment: LatePayment
     tolerance: Tolerance
+    address_policy: AddressPolicy
 
 
 @dataclass(frozen=True, slots=True)

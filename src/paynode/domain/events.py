@@ -25,6 +25,8 @@ class EventType(StrEnum):
     DEPOSIT_UNATTRIBUTED = "deposit.unattributed"  # money on an address of ours that no invoice asked for that way
     DEPOSIT_LATE = "deposit.late"  # arrived after the deadline or the cancellation
 
+    ADDRESS_REUSED = "address.reused"  # another invoice has it from now on
+
     SCREENING_FLAGGED = "screening.flagged"  # something is known against the senders of a deposit
     SCREENING_RELEASED = "screening.released"  # a person let a deposit go that was kept back
     SCREENING_LISTS_DEGRADED = "screening_lists.degraded"  # a list of addresses is missing, broken or too old

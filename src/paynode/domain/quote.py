@@ -79,6 +79,14 @@ def lock(price: Price, rate: Decimal, asset: Asset, *, now: datetime, valid_for:
     return Quote(amount_due(price, rate, asset), rate, now, now + valid_for)
 
 
+def still_due(quote: Quote, price: Price, seen: Fraction, asset: Asset) -> int:
+    """The units that a payer is asked for once `seen` has come: the rest's share, up to what a wallet can pay."""
+    amount = Fraction(price.amount)
+    share = quote.units * max(amount - seen, Fraction(0)) / amount
+    step = 1 if price.is_in(asset) else power_of_ten(asset.decimals - asset.payable_decimals)
+    return min(quote.units, -((-share.numerator) // (share.denominator * step)) * step)
+
+
 def quote_for(quotes: Iterable[Quote], moment: datetime) -> Quote | None:
     """The quote that prices a payment made at `moment`, if one held then.
 

@@ -16,6 +16,7 @@ from paynode.domain.quote import quote_for, worth_at_rate, worth_in_quote
 from paynode.domain.sweep import DepositSweep, Wait
 from paynode.operations import collecting, held, loading
 from paynode.operations.announcing import announce
+from paynode.operations.carousel import attribute
 from paynode.operations.catalogue import Catalogue
 from paynode.operations.loading import LoadedInvoice
 from paynode.operations.pricing import rate_of
@@ -43,9 +44,10 @@ def arrived(tx: Tx, catalogue: Catalogue, row: RowRecord, touched: Touched, now:
     assert watch is not None, "rows are only of addresses we watch"
     if watch.invoice_id is None:
         return
-    holder = loading.load(tx, watch.invoice_id)
+    holder, loaded = attribute(tx, catalogue, row, catalogue.family(row.network))
     replaced = _replaced(tx, row)
-    loaded = _attributed(tx, holder, row, replaced)
+    if replaced is not None and replaced.invoice_id is not None:  # it counts as before its block left
+        loaded = loading.load(tx, replaced.invoice_id)
     seen_at = _seen_at(row, holder)
     if replaced is not None:
         seen_at = min(seen_at, replaced.seen_at)
@@ -56,6 +58,7 @@ def arrived(tx: Tx, catalogue: Catalogue, row: RowRecord, touched: Touched, now:
         row_id=row.id,
         store_id=watch.store_id,
         invoice_id=None if loaded is None else loaded.record.id,
+        address_invoice_id=holder.record.id,
         network=row.network,
         address=row.address,
         method=row.method,
@@ -82,7 +85,7 @@ def arrived(tx: Tx, catalogue: Catalogue, row: RowRecord, touched: Touched, now:
         sweeps.take_over(tx, record.id, replaced.id)
         collecting.settle_pair(tx, catalogue, record.network, record.address, record.method)
         record = collecting.judge_deposit(tx, record)
-    placed = PlacedDeposit(record, row, holder.record.id)
+    placed = PlacedDeposit(record, row)
     if loaded is None:
         tell_deposit(tx, catalogue, EventType.DEPOSIT_UNATTRIBUTED, placed, None, now)
         return
@@ -95,13 +98,6 @@ def _seen_at(row: RowRecord, holder: LoadedInvoice) -> datetime:
     """The moment that judges a transfer; where nothing tells since when it may be there, since its invoice is."""
     is_open_below = row.source is RowSource.UNPLACED and row.earliest_at is None
     return min(holder.record.created_at, row.block_at) if is_open_below else time_judged(row.as_row())
-
-
-def _attributed(tx: Tx, holder: LoadedInvoice, row: RowRecord, replaced: DepositRecord | None) -> LoadedInvoice | None:
-    """The invoice that a transfer counts for: as it was before its block left, else the one that asked for it."""
-    if replaced is not None and replaced.invoice_id is not None:
-        return loading.load(tx, replaced.invoice_id)
-    return None if holder.entry(row.method) is None else holder
 
 
 def left(tx: Tx, catalogue: Catalogue, row: RowRecord, touched: Touched, now: datetime) -> bool:

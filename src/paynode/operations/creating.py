@@ -8,6 +8,8 @@ from decimal import Decimal
 from fractions import Fraction
 from functools import partial
 
+from paynode.config import InvoiceDefaults
+from paynode.domain.addresses import AddressMode, AddressPolicy
 from paynode.domain.depth import depth_needed
 from paynode.domain.errors import Conflict, FieldProblem, Invalid, RateUnavailable
 from paynode.domain.events import EventType
@@ -27,7 +29,7 @@ from paynode.operations.rates import want
 from paynode.store import invoices, refused_methods
 from paynode.store.database import Tx
 from paynode.store.ids import new_id
-from paynode.store.invoices import AddressRecord, InvoiceRecord, MethodRecord
+from paynode.store.invoices import InvoiceRecord, MethodRecord
 
 CONFIRMATIONS_MAX = 10_000
 POOL_EXPIRES_IN = timedelta(days=30)  # many payers need longer than one at a till
@@ -48,6 +50,7 @@ class CreateInvoice:
     expires_in: timedelta | None = None  # never of a reusable one
     confirmations: Mapping[str, int] | int | None = None
     tolerance: Tolerance | None = None
+    address_policy: AddressPolicy | None = None
     name: str | None = None
     description: str | None = None
     order_id: str | None = None
@@ -93,14 +96,11 @@ def create_invoice(
     callback = None if command.callback is None else add_callback(tx, record.id, store_id, command.callback)
     want(tx, catalogue, command.currency, now)
     invoices.add_quotes(tx, record.id, quotes)
-    addresses: dict[str, AddressRecord] = {}
+    loaded = replace(loaded, methods=entries, quotes={method: [quote] for method, quote in quotes}, callback=callback)
     if command.provision:
-        for entry in entries:
-            issued = issue_address(tx, catalogue, record, entry, derive, now)
-            addresses[issued.family] = issued
+        issued = [issue_address(tx, catalogue, loaded, entry, derive, now) for entry in entries]
         entries = [replace(entry, provisioned_at=now) for entry in entries]
-    locked_quotes = {method: [quote] for method, quote in quotes}
-    loaded = replace(loaded, methods=entries, quotes=locked_quotes, addresses=addresses, callback=callback)
+        loaded = replace(loaded, methods=entries, addresses={each.family: each for each in issued})
     tell(tx, catalogue, loaded, [EventType.INVOICE_CREATED], now)
     return loaded
 
@@ -154,7 +154,15 @@ def _record(
         updated_at=now,
         expires_at=expires_at,
         monitor_until=None if expires_at is None else expires_at + terms.monitor_for,
+        rest_seconds=_rest_seconds(command, terms),
     )
+
+
+def _rest_seconds(command: CreateInvoice, terms: InvoiceDefaults) -> int | None:
+    policy = command.address_policy or terms.address_policy
+    if policy.mode is AddressMode.FRESH or command.type is Type.REUSABLE:  # which keeps its addresses for ever
+        return None
+    return _seconds(policy.rest or terms.monitor_for)
 
 
 def _display_rate(tx: Tx, catalogue: Catalogue, command: CreateInvoice, now: datetime) -> Decimal | None:

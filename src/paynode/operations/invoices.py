@@ -37,7 +37,7 @@ def provision(
     entry = _entry(loaded, method)
     if entry.provisioned_at is None:
         require_payable(tx, loaded, now)
-        issue_address(tx, catalogue, loaded.record, entry, derive, now)
+        issue_address(tx, catalogue, loaded, entry, derive, now)
         renew_if_lapsed(tx, catalogue, loaded, [entry], now)
         return judge_again(tx, catalogue, invoice_id, now, first=[EventType.INVOICE_UPDATED])
     if (

@@ -10,11 +10,12 @@ from paynode.domain.events import EventType
 from paynode.domain.invoice import Invoice, Payment, Tolerance
 from paynode.domain.quote import Price, Quote
 from paynode.domain.screening import Verdict
-from paynode.store import callbacks, chain, deposits, invoices
+from paynode.store import callbacks, chain, deposits, holdings, invoices
 from paynode.store.callbacks import CallbackRecord
 from paynode.store.database import Tx
 from paynode.store.deposits import PlacedDeposit
-from paynode.store.invoices import AddressRecord, InvoiceRecord, MethodRecord
+from paynode.store.holdings import HoldingRecord
+from paynode.store.invoices import InvoiceRecord, MethodRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class LoadedInvoice:
     record: InvoiceRecord
     methods: Sequence[MethodRecord]
     quotes: Mapping[str, Sequence[Quote]]  # by method, oldest first
-    addresses: Mapping[str, AddressRecord]  # by family
+    addresses: Mapping[str, HoldingRecord]  # by family
     deposits: Sequence[PlacedDeposit]
     head_numbers: Mapping[str, int]  # by network, of those with a deposit
     callback: CallbackRecord | None = None
@@ -101,7 +102,7 @@ def with_parts(tx: Tx, record: InvoiceRecord) -> LoadedInvoice:
         record,
         invoices.methods(tx, record.id),
         invoices.quotes(tx, record.id),
-        invoices.addresses(tx, record.id),
+        holdings.of_invoice(tx, record.id),
         placed,
         heads,
         callbacks.of_invoice(tx, record.id),

@@ -18,7 +18,7 @@ from paynode.operations.judging import judge_again
 from paynode.operations.outflows import pause
 from paynode.operations.sweep_items import move_item, set_item
 from paynode.operations.sweeps import treasury_of
-from paynode.store import bells, chain, chain_rows, deposits, invoices, ledger, outgoing, stores, sweeps
+from paynode.store import bells, chain, chain_rows, deposits, holdings, ledger, outgoing, stores, sweeps
 from paynode.store.database import Tx
 from paynode.store.ids import new_id
 from paynode.store.outgoing import OutgoingRecord, VersionRecord
@@ -49,7 +49,7 @@ def items_to_move(tx: Tx, catalogue: Catalogue, network: str) -> list[Work]:
         if item.state is ItemState.FUNDING and not (top_up is not None and top_up.receipt_succeeded is True):
             continue
         sweep = sweeps.by_id(tx, item.sweep_id)
-        issued = invoices.address(tx, catalogue.family(network), item.address)
+        issued = holdings.address(tx, catalogue.family(network), item.address)
         assert sweep is not None, "an item belongs to a sweep"
         assert issued is not None, "only issued addresses are swept"
         account = stores.account(tx, issued.family, issued.account)

@@ -29,7 +29,7 @@ from paynode.operations.catalogue import Catalogue
 from paynode.operations.judging import judge_again
 from paynode.operations.pricing import rate_for
 from paynode.operations.sweep_items import tell_sweep
-from paynode.store import bells, chain, deposits, invoices, outgoing, stores, sweeps, watches
+from paynode.store import bells, chain, deposits, holdings, outgoing, stores, sweeps, watches
 from paynode.store.database import Tx
 from paynode.store.deposits import WaitingDeposit
 from paynode.store.ids import new_id
@@ -190,7 +190,7 @@ def _queue(
 def is_own_address(tx: Tx, catalogue: Catalogue, network: str, treasury: TreasuryRecord) -> bool:
     """Whether a treasury is one of our own addresses, watched on this network or not: money would go round for ever."""
     family = catalogue.family(network)
-    is_issued = invoices.address(tx, family, treasury.address) is not None
+    is_issued = holdings.address(tx, family, treasury.address) is not None
     return is_issued or treasury.address in stores.gas_addresses(tx, family)
 
 

@@ -23,6 +23,7 @@ class DepositRecord:
     row_id: int
     store_id: str
     invoice_id: str | None  # None: unattributed
+    address_invoice_id: str  # whose address it came to
     network: str
     address: str
     method: str
@@ -43,32 +44,27 @@ class DepositRecord:
 
 
 DEPOSIT = Columns(DepositRecord)
-PLACED_COLUMNS = f"{DEPOSIT.of('d')}, {ROW.of('r')}, {SCREENING.of('a')}, w.invoice_id"
-PLACED_SOURCE = (
-    "deposits d join chain_rows r on r.id = d.row_id join watches w on w.network = d.network and w.address = d.address "
-    "left join screenings a on a.deposit_id = d.id"
-)
+PLACED_COLUMNS = f"{DEPOSIT.of('d')}, {ROW.of('r')}, {SCREENING.of('a')}"
+PLACED_SOURCE = "deposits d join chain_rows r on r.id = d.row_id left join screenings a on a.deposit_id = d.id"
 _JOINED = f"select {PLACED_COLUMNS} from {PLACED_SOURCE}"
 
 
 @dataclass(frozen=True, slots=True)
 class PlacedDeposit:
-    """A deposit with the row it rests on, and the invoice whose address it came to."""
+    """A deposit with the row it rests on."""
 
     deposit: DepositRecord
     row: RowRecord
-    address_invoice_id: str
     screening: ScreeningRecord | None = None  # None: nobody was to be asked about its senders
 
 
 def placed_of_row(row: tuple[Any, ...]) -> PlacedDeposit:
     """What `PLACED_COLUMNS` of `PLACED_SOURCE` hold."""
     first, second = len(DEPOSIT.names), len(DEPOSIT.names) + len(ROW.names)
-    asked = row[second:-1]
+    asked = row[second:]
     return PlacedDeposit(
         DEPOSIT.decode(row[:first]),
         ROW.decode(row[first:second]),
-        row[-1],
         None if asked[0] is None else SCREENING.decode(asked),
     )
 

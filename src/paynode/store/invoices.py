@@ -60,6 +60,7 @@ class InvoiceRecord:
     paid_at: datetime | None = None
     set_aside: str | None = None
     screening: InvoiceScreening = InvoiceScreening.NOT_SCREENED
+    rest_seconds: int | None = None  # how long past its end its addresses rest; None: for ever
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,19 +76,8 @@ class MethodRecord:
     own_rate: Decimal | None = None  # the merchant's own word of what one whole coin costs; None: the market's
 
 
-@dataclass(frozen=True, slots=True)
-class AddressRecord:
-    address: str
-    family: str
-    account: int
-    hd_index: int
-    invoice_id: str
-    issued_at: datetime
-
-
 INVOICE = Columns(InvoiceRecord)
 METHOD = Columns(MethodRecord)
-ADDRESS = Columns(AddressRecord)
 
 
 def add(tx: Tx, record: InvoiceRecord, methods: Sequence[MethodRecord]) -> None:
@@ -164,24 +154,6 @@ def smallest_due(tx: Tx, invoice_ids: Sequence[str], method: str) -> dict[str, i
     return due
 
 
-def addresses(tx: Tx, invoice_id: str) -> dict[str, AddressRecord]:
-    """The invoice's addresses by family."""
-    found = [
-        ADDRESS.decode(row)
-        for row in tx.rows(f"select {ADDRESS.sql} from addresses where invoice_id = ?", (invoice_id,))
-    ]
-    return {record.family: record for record in found}
-
-
-def address(tx: Tx, family: str, text: str) -> AddressRecord | None:
-    row = tx.row(f"select {ADDRESS.sql} from addresses where family = ? and address = ?", (family, text))
-    return None if row is None else ADDRESS.decode(row)
-
-
-def add_address(tx: Tx, record: AddressRecord) -> None:
-    tx.run(ADDRESS.insert("addresses"), ADDRESS.encode(record))
-
-
 _WAITING = (
     f"select {INVOICE.of('i')} from invoices i where i.status in ('open', 'confirming') and i.is_deadline_passed = 0 "
     "and i.set_aside is null and i.expires_at < :now"
@@ -191,7 +163,7 @@ _ASKED = (
     "where m.invoice_id = i.id and m.provisioned_at is not null"
 )
 _SURPLUS = (
-    "select 1 from json_each(:surplus) s join addresses a on a.address = s.value ->> 1 and a.invoice_id = i.id "
+    "select 1 from json_each(:surplus) s join holdings h on h.address = s.value ->> 1 and h.invoice_id = i.id "
     "join invoice_methods m on m.invoice_id = i.id and m.network = s.value ->> 0 and m.method = s.value ->> 2 "
     "where m.provisioned_at is not null"
 )

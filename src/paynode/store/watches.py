@@ -40,14 +40,21 @@ def add_watch(tx: Tx, record: WatchRecord) -> None:
     tx.run(f"{WATCH.insert('watches')} on conflict do nothing", WATCH.encode(record))
 
 
+_AGAIN = (
+    "on conflict do update set unseen_since = iif(is_closed, coalesce(unseen_since, watch_until), unseen_since), "
+    "watch_until = max(watch_until, excluded.watch_until), is_closed = 0"
+)
+
+
 def reopen(tx: Tx, record: WatchRecord) -> None:
     """Watch an address again at least until then, or from now on if it never was on that network."""
-    tx.run(
-        f"{WATCH.insert('watches')} on conflict do update "
-        "set unseen_since = iif(is_closed, coalesce(unseen_since, watch_until), unseen_since), "
-        "watch_until = max(watch_until, excluded.watch_until), is_closed = 0",
-        WATCH.encode(record),
-    )
+    tx.run(f"{WATCH.insert('watches')} {_AGAIN}", WATCH.encode(record))
+
+
+def pass_on(tx: Tx, record: WatchRecord) -> None:
+    """The same for another invoice, which has the address now. No search begins higher than before."""
+    sets = "invoice_id = excluded.invoice_id, depth = excluded.depth"
+    tx.run(f"{WATCH.insert('watches')} {_AGAIN}, {sets}", WATCH.encode(record))
 
 
 def extend(tx: Tx, invoice_id: str, until: datetime | None) -> None:

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from msgspec import field
+from msgspec import field, structs
 
 from paynode.domain.deposit import Stage
 from paynode.domain.invoice import PaymentState, Status, Type
@@ -11,7 +11,7 @@ from paynode.operations.catalogue import Catalogue
 from paynode.operations.loading import LoadedInvoice
 from paynode.operations.views.deposit import DepositView
 from paynode.operations.views.invoice import invoice
-from paynode.operations.views.method import MethodView
+from paynode.operations.views.method import MethodState, MethodView
 from paynode.operations.views.shapes import Amount, Moment, UnitsText, Url, View, moment
 
 
@@ -83,6 +83,7 @@ def checkout(catalogue: Catalogue, loaded: LoadedInvoice, now: datetime) -> Chec
     return CheckoutView(
         may_cancel=_may_cancel(catalogue, loaded),
         store_name=catalogue.store_name(loaded.record.store_id),
+        methods=[_method(each) for each in whole.methods],
         deposits=[_deposit(each, is_shared=loaded.record.type is not Type.ONE_TIME) for each in whole.deposits],
         now=moment(now),
         **shared,
@@ -96,7 +97,13 @@ def _may_cancel(catalogue: Catalogue, loaded: LoadedInvoice) -> bool:
     return is_untouched and catalogue.payer_may_cancel(record.store_id)
 
 
-_OF_INVOICE = frozenset(CheckoutView.__struct_fields__) - {"store_name", "may_cancel", "deposits", "now"}
+_OF_INVOICE = frozenset(CheckoutView.__struct_fields__) - {"store_name", "may_cancel", "methods", "deposits", "now"}
+
+
+def _method(whole: MethodView) -> MethodView:
+    """Without an address that another invoice has now: somebody might pay there."""
+    is_active = whole.state is not MethodState.PASSED_ON
+    return whole if is_active else structs.replace(whole, address=None, explorer_url=None)
 
 
 _TELLS_WHO = frozenset({"tx_hash", "log_index", "block_hash", "sender", "explorer_url"})

@@ -20,7 +20,7 @@ class DepositView(View, frozen=True, tag_field="object", tag="deposit"):
     method: str
     network: str
     address: str
-    address_invoice: str | None
+    address_invoice: str
     tx_hash: str | None
     log_index: int | None
     block_number: int
@@ -70,7 +70,7 @@ def deposit(
         method=record.method,
         network=record.network,
         address=record.address,
-        address_invoice=placed.address_invoice_id,
+        address_invoice=record.address_invoice_id,
         tx_hash=row.tx_hash or None,
         log_index=row.log_index if row.log_index >= 0 else None,
         block_number=row.block_number,

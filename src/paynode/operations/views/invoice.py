@@ -5,6 +5,7 @@ from datetime import datetime
 from fractions import Fraction
 from functools import partial
 
+from paynode.domain.addresses import AddressMode
 from paynode.domain.invoice import PaymentState, Status, Type, counting, final_worth, seen_worth
 from paynode.domain.money import format_decimal, format_fixed, minor_digits
 from paynode.domain.screening import InvoiceScreening
@@ -34,6 +35,11 @@ class ToleranceView(View, frozen=True):
     over_percent: Amount
 
 
+class AddressPolicyView(View, frozen=True):
+    mode: AddressMode
+    rest: int | None  # seconds past the invoice's end; null: its addresses serve nobody else
+
+
 class InvoiceView(View, frozen=True, tag_field="object", tag="invoice"):
     id: str
     store: str
@@ -56,6 +62,7 @@ class InvoiceView(View, frozen=True, tag_field="object", tag="invoice"):
     amount_due: Amount | None
     amount_overpaid: Amount | None
     tolerance: ToleranceView
+    address_policy: AddressPolicyView
     name: str | None
     description: str | None
     order_id: str | None
@@ -107,6 +114,9 @@ def invoice(catalogue: Catalogue, loaded: LoadedInvoice, now: datetime) -> Invoi
         amount_overpaid=None if price is None else amount(max(seen - price, Fraction(0))),
         tolerance=ToleranceView(
             under_percent=format_decimal(record.under_percent), over_percent=format_decimal(record.over_percent)
+        ),
+        address_policy=AddressPolicyView(
+            mode=AddressMode.FRESH if record.rest_seconds is None else AddressMode.REUSE, rest=record.rest_seconds
         ),
         name=record.name,
         description=record.description,

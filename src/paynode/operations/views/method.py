@@ -2,21 +2,22 @@
 
 from datetime import datetime
 from enum import StrEnum
-from fractions import Fraction
 
 from paynode.domain.invoice import seen_worth
-from paynode.domain.money import Asset, format_decimal, format_units
-from paynode.domain.quote import Quote
+from paynode.domain.money import format_decimal, format_units
+from paynode.domain.quote import still_due
 from paynode.operations.catalogue import Catalogue
 from paynode.operations.loading import LoadedInvoice
 from paynode.operations.payment_uri import payment_uri
 from paynode.operations.views.shapes import Amount, Moment, UnitsText, Url, View, moment, seconds_until
+from paynode.store.holdings import HoldingRecord
 from paynode.store.invoices import MethodRecord
 
 
 class MethodState(StrEnum):
     OFFERED = "offered"  # the payer may pick it
     ACTIVE = "active"  # it has an address
+    PASSED_ON = "passed_on"  # another invoice has its address now: nobody should pay there any more
     DISABLED = "disabled"  # its network left the config
 
 
@@ -45,15 +46,19 @@ class MethodView(View, frozen=True):
 
 def method(catalogue: Catalogue, loaded: LoadedInvoice, entry: MethodRecord, now: datetime) -> MethodView:
     asset, quote = catalogue.assets.get(entry.method), loaded.quote(entry.method)
-    address = _address(catalogue, loaded, entry)
-    due_units = None if asset is None else _due_units(loaded, quote, asset)
+    issued = _issued(catalogue, loaded, entry)
+    address = None if issued is None else issued.address
+    due_units = None
+    if asset is not None and quote is not None and loaded.price is not None:
+        due_units = still_due(quote, loaded.price, seen_worth(loaded.payments), asset)
+    state = _state(issued, is_enabled=asset is not None)
     return MethodView(
         method=entry.method,
         network=entry.network,
         symbol=None if asset is None else asset.symbol,
         decimals=None if asset is None else asset.decimals,
         contract=None if asset is None else asset.contract,
-        state=MethodState.DISABLED if asset is None else MethodState.OFFERED if address is None else MethodState.ACTIVE,
+        state=state,
         address=address,
         amount=None if asset is None or quote is None else format_units(quote.units, asset.decimals),
         amount_units=None if quote is None else str(quote.units),
@@ -64,28 +69,22 @@ def method(catalogue: Catalogue, loaded: LoadedInvoice, entry: MethodRecord, now
         rate_expires_in=None if quote is None else seconds_until(quote.valid_until, now),
         confirmations_required=entry.confirmations,
         payment_uri=None
-        if asset is None or address is None
+        if asset is None or address is None or state is not MethodState.ACTIVE
         else payment_uri(catalogue.networks[entry.network], asset, address, due_units),
         explorer_url=None if address is None else catalogue.explorer_address_url(entry.network, address),
     )
 
 
-def _address(catalogue: Catalogue, loaded: LoadedInvoice, entry: MethodRecord) -> str | None:
-    """Where to pay; None until the method is picked, or while nobody watches its network."""
+def _issued(catalogue: Catalogue, loaded: LoadedInvoice, entry: MethodRecord) -> HoldingRecord | None:
+    """The address to pay to; None until the method is picked, or while nobody watches its network."""
     if entry.provisioned_at is None or entry.network not in catalogue.networks:
         return None
-    issued = loaded.addresses.get(catalogue.family(entry.network))
-    return None if issued is None else issued.address
+    return loaded.addresses.get(catalogue.family(entry.network))
 
 
-def _due_units(loaded: LoadedInvoice, quote: Quote | None, asset: Asset) -> int | None:
-    """What is still to be sent: the rest's share of the quote, rounded up to what a wallet can pay.
-
-    None where the payer decides.
-    """
-    if quote is None or loaded.price is None:
-        return None
-    price = Fraction(loaded.price.amount)
-    share = quote.units * max(price - seen_worth(loaded.payments), Fraction(0)) / price
-    step = 1 if loaded.price.is_in(asset) else 10 ** (asset.decimals - asset.payable_decimals)
-    return min(quote.units, -((-share.numerator) // (share.denominator * step)) * step)
+def _state(issued: HoldingRecord | None, *, is_enabled: bool) -> MethodState:
+    if not is_enabled:
+        return MethodState.DISABLED
+    if issued is None:
+        return MethodState.OFFERED
+    return MethodState.ACTIVE if issued.passed_on_at is None else MethodState.PASSED_ON
