@@ -6,7 +6,13 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("paynode", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("paynode")
 
+LONG = ("faults", "simulation", "chains", "cli")  # folders of files that take long, the longest first
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What waits for whole nodes comes first, so that no process of several is left with it at the end."""
-    items.sort(key=lambda item: "faults" not in item.path.parts)
+    """The long files come first, so that no process of several is left with one at the end."""
+
+    def place(item: pytest.Item) -> int:
+        return next((place for place, folder in enumerate(LONG) if folder in item.path.parts), len(LONG))
+
+    items.sort(key=place)
