@@ -16,7 +16,8 @@ from paynode.api import gate, streams
 from paynode.api.app import create_app
 from paynode.domain.events import EventType
 from paynode.operations.announcing import announce
-from paynode.store import api_keys, bells
+from paynode.operations.api_keys import revoke_key
+from paynode.store import bells
 
 LAST_CHUNK = b"0\r\n\r\n"
 
@@ -192,8 +193,7 @@ async def test_a_stream_ends_when_its_key_is_revoked(world: World, api: Api, ser
         tell(world)
         await listener.next()
         key_id = "key_" + str(api.key).split("_")[2]
-        world.shop.database.write(api_keys.revoke, key_id, world.clock())
-        tell(world)
+        world.shop.database.write(revoke_key, key_id, world.clock())
         assert await listener.is_over()
 
 

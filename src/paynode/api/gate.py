@@ -23,7 +23,7 @@ from paynode.api.throttle import Throttle, client_name
 from paynode.operations import once
 from paynode.operations.api_keys import find_key, is_allowed_from
 from paynode.operations.once import Answer
-from paynode.store import api_keys, idempotency
+from paynode.store import api_keys, bells, idempotency
 from paynode.store.api_keys import ApiKeyRecord
 from paynode.store.database import Tx
 from paynode.store.readers import Readers
@@ -100,7 +100,8 @@ class Gate:
             if look is None or request.method == "HEAD":
                 response = Response(b"", 204 if look is None else 200, content_type=route.media)
             else:
-                body = flow(node, look, places, name, may_go_on=self._listener(route))
+                ends_by = () if key is None else (bells.about(key.id),)
+                body = flow(node, look, places, name, may_go_on=self._listener(route), ends_by=ends_by)
                 response = Response(body, content_type=route.media)
                 response.timeout = None
                 response.headers["X-Accel-Buffering"] = "no"  # nginx would keep messages until it has a few

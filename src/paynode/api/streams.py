@@ -71,11 +71,11 @@ class Places:
 
 
 async def flow(
-    node: ApiNode, look: Look, places: Places, name: str, *, may_go_on: Callable[[], bool]
+    node: ApiNode, look: Look, places: Places, name: str, *, may_go_on: Callable[[], bool], ends_by: Sequence[str] = ()
 ) -> AsyncGenerator[bytes, None]:
     """The bytes of a stream, until it is over, its caller may no longer listen, or the node stops.
 
-    A client who goes away cancels it.
+    `ends_by` are bells after which the answer of `may_go_on` may be another. A client who goes away cancels it.
     """
     if not places.has_room(name):
         return  # another request took the last place since this one was admitted
@@ -91,7 +91,7 @@ async def flow(
                 return
             if news.messages or news.has_more:
                 continue  # a bell may have rung while that was sent
-            if await _rung(node, news.bells, seconds=sign_of_life_at - trio.current_time()):
+            if await _rung(node, [*news.bells, *ends_by], seconds=sign_of_life_at - trio.current_time()):
                 await trio.sleep(SETTLE_SECONDS)
             if trio.current_time() >= sign_of_life_at:
                 yield b": still here\n\n"

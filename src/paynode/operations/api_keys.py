@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from paynode.domain.errors import Conflict, FieldProblem, Invalid, NotFound
 from paynode.domain.scopes import NODE_SCOPES, STORE_SCOPES
 from paynode.operations.catalogue import Catalogue
-from paynode.store import api_keys
+from paynode.store import api_keys, bells
 from paynode.store.api_keys import ApiKeyRecord
 from paynode.store.database import Tx
 from paynode.store.ids import new_id
@@ -112,6 +112,7 @@ def revoke_key(tx: Tx, key_id: str, now: datetime, *, store_id: str | None = Non
     if record.revoked_at is None:
         record = replace(record, revoked_at=now)
         api_keys.save(tx, record)
+        tx.ring(bells.about(key_id))  # a stream that it opened ends
     return record
 
 
