@@ -133,7 +133,8 @@ async def test_one_order_gets_one_invoice_where_the_caller_says_so(world: World,
     first = await api.post("/v1/invoices", terms)
     again = await api.post("/v1/invoices", terms)
     assert (again.status, again.json["code"]) == (409, "order_id_taken")
-    assert first.json["id"] in again.json["detail"]
+    [error] = again.json["errors"]
+    assert (error["pointer"], error["code"], error["resource"]) == ("/order_id", "taken", first.json["id"])
     other = world.caller_of_other_store()
     assert (await other.post("/v1/invoices", terms)).status == 201
 

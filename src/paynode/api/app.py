@@ -113,7 +113,7 @@ def create_app(node: ApiNode) -> QuartTrio:
             case NotFound():
                 return refused(404, error.code, error.detail)
             case Conflict():
-                return refused(409, error.code, error.detail)
+                return refused(409, error.code, error.detail, fields=error.problems)
             case TooOften():
                 return refused(429, error.code, error.detail, {"Retry-After": str(error.wait_seconds)})
             case RateUnavailable():

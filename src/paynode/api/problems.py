@@ -15,6 +15,7 @@ class FieldError(msgspec.Struct, frozen=True):
     pointer: str  # RFC 6901, into the body; or the name of a header or query parameter
     code: str
     detail: str
+    resource: str | None  # the id of what is in the way
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -41,6 +42,6 @@ def problem(
             instance=instance,
             code=code,
             request_id=request_id,
-            errors=[FieldError(field.pointer, field.code, field.detail) for field in fields],
+            errors=[FieldError(field.pointer, field.code, field.detail, field.resource) for field in fields],
         )
     )

@@ -30,6 +30,7 @@ class FieldProblem:
     pointer: str  # JSON pointer into the request body (RFC 6901), or the name of a query parameter
     code: str
     detail: str
+    resource: str | None = None  # the id of what is in the way
 
 
 class Invalid(Rejected):
@@ -54,7 +55,11 @@ class NotFound(Rejected):
 
 
 class Conflict(Rejected):
-    """The thing exists, but its state does not allow what was asked."""
+    """The thing exists, but its state does not allow what was asked; or another one stands in the way of a field."""
+
+    def __init__(self, code: str, detail: str, *problems: FieldProblem) -> None:
+        super().__init__(code, detail)
+        self.problems = problems
 
 
 class TooOften(Rejected):

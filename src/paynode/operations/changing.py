@@ -87,7 +87,8 @@ def delete(tx: Tx, catalogue: Catalogue, invoice_id: str, now: datetime, store_i
 def _merged(kept: str, changes: Mapping[str, str] | None) -> str:
     if changes is None:
         return "{}"
-    metadata = {key: value for key, value in {**json.loads(kept), **changes}.items() if value}
+    removed = {key for key, value in changes.items() if not value}
+    metadata = {key: value for key, value in {**json.loads(kept), **changes}.items() if key not in removed}
     if len(metadata) > METADATA_KEYS_MAX:
         detail = f"An invoice has at most {METADATA_KEYS_MAX} keys of metadata; give a key '' to remove it."
         raise Invalid.field("/metadata", "too_many", detail)

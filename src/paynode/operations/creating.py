@@ -111,7 +111,8 @@ def require_new_order(tx: Tx, store_id: str, order_id: str) -> None:
     """
     existing = invoices.of_order(tx, store_id, order_id)
     if existing is not None:
-        raise Conflict("order_id_taken", f"Invoice {existing} has this order_id already.")
+        detail = f"Invoice {existing} has this order_id already."
+        raise Conflict("order_id_taken", detail, FieldProblem("/order_id", "taken", detail, resource=existing))
 
 
 def _record(
