@@ -13,7 +13,8 @@ from paynode.domain.ledger import Account
 from paynode.domain.sweep import ATTEMPTS_MAX
 from paynode.operations.observations import apply_observation, load_books
 from paynode.operations.outflows import pause
-from paynode.operations.sweeps import Prices, plan_due_sweeps
+from paynode.operations.sweeps import plan_due_sweeps
+from paynode.operations.weighing import Prices
 from paynode.store.database import Tx
 
 DOLLAR = 10**6

@@ -192,6 +192,9 @@ class Gate:
             read = partial(route.handler, call)
             return await self._readers.read(read) if route.is_long else database.read(read)
         named = None if key is None or route.method != "POST" else _named(key, raw)
+        if named is None and route.needs_name:
+            detail = "This moves money: name it with an Idempotency-Key, so that sending it twice does it once."
+            raise Refusal(400, "idempotency_key_required", detail)
         if route.handler is not None:
             return await self._writes.write(
                 partial(once.once, request=named, now=now, act=partial(route.handler, call))

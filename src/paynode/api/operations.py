@@ -83,6 +83,7 @@ def _parameters(route: Route) -> list[Schema]:
             {
                 "name": "Idempotency-Key",
                 "in": "header",
+                "required": route.needs_name,
                 "description": "Your name for this request: sent again, it is not done again, but answered the same.",
                 "schema": {"type": "string", "pattern": "^[ -~]+$", "maxLength": KEY_LENGTH_MAX},
             }

@@ -5,7 +5,7 @@ A handler decides nothing about access and opens no transaction: the gate has do
 
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Generic, TypeVar, overload
 
@@ -106,6 +106,7 @@ class Route:
     action: Action[Any] | None = None
     writer: Writer | None = None
     media: str = "application/json"
+    needs_name: bool = False  # it moves money: only with an Idempotency-Key
     is_long: bool = False  # it reads so much that nobody else should wait for it
     opener: Opener[Any] | None = None
 
@@ -212,9 +213,10 @@ class Routes:
         shows: Any,
         status: int = 200,
         refuses: Sequence[str] = (),
+        needs_name: bool = False,
     ) -> Callable[[Handler[F]], Handler[F]]:
-        """Declare a route that writes, once per Idempotency-Key."""
-        return self._declare("POST", path, scope, form, shows, status, refuses)
+        """Declare a route that writes, once per Idempotency-Key; what `needs_name` takes nothing without one."""
+        return self._declare("POST", path, scope, form, shows, status, refuses, needs_name=needs_name)
 
     def patch(
         self, path: str, form: type[F], *, scope: str, shows: Any, refuses: Sequence[str] = ()
@@ -257,10 +259,11 @@ class Routes:
         refuses: Sequence[str],
         *,
         is_long: bool = False,
+        needs_name: bool = False,
     ) -> Callable[[Handler[F]], Handler[F]]:
         def declare(handler: Handler[F]) -> Handler[F]:
-            row = Route(method, path, scope, form, shows, status, tuple(refuses), handler, is_long=is_long)
-            self.all.append(row)
+            row = Route(method, path, scope, form, shows, status, tuple(refuses), handler)
+            self.all.append(replace(row, is_long=is_long, needs_name=needs_name))
             return handler
 
         return declare

@@ -3,16 +3,22 @@
 from datetime import datetime
 from typing import Annotated, Any, ClassVar
 
-from paynode.api.body import Nothing
+from msgspec import Meta
+
+from paynode.api.body import Form, Nothing
 from paynode.api.lists import ListView, page_answer, stores_of
 from paynode.api.parameters import IdOf
 from paynode.api.query import CountedPageQuery
 from paynode.api.routes import Call, Routes, answer
-from paynode.domain.errors import NotFound
+from paynode.domain.errors import Invalid, NotFound
 from paynode.domain.sweep import State
+from paynode.operations import sweep_orders
 from paynode.operations.once import Answer
 from paynode.operations.sweep_items import sweep_view
+from paynode.operations.sweep_orders import Selection
+from paynode.operations.views import sweep_order
 from paynode.operations.views.sweep import SweepView
+from paynode.operations.views.sweep_order import SweepOrderView, SweepPreviewView
 from paynode.store import sweep_lists
 from paynode.store import sweeps as rows
 from paynode.store.database import Tx
@@ -52,6 +58,59 @@ def list_all(call: Call[SweepListQuery], tx: Tx) -> Answer:
     found = sweep_lists.page_of(tx, wanted, call.form.page)
     total = sweep_lists.count(tx, wanted) if "total" in call.form.include else None
     return page_answer(found.map(lambda record: sweep_view(tx, call.node.catalogue, record)), total)
+
+
+class SelectionForm(Form, frozen=True):
+    store: Annotated[str, Meta(max_length=30)] | None = None
+    method: Annotated[str, Meta(max_length=100)] | None = None
+    invoices: Annotated[tuple[Annotated[str, Meta(max_length=30)], ...], Meta(max_length=100)] = ()
+    deposits: Annotated[tuple[Annotated[str, Meta(max_length=30)], ...], Meta(max_length=100)] = ()
+
+
+@routes.post("/v1/sweeps/preview", SelectionForm, scope="sweeps:read", shows=SweepPreviewView)
+def preview(call: Call[SelectionForm], tx: Tx) -> Answer:
+    """Show what an order would collect now, what that costs, and why not the rest.
+
+    Without invoices and deposits, of all that is not collected.
+    """
+    judged = sweep_orders.judge(tx, call.node.catalogue, _selection(call), call.now)
+    return answer(sweep_order.preview(call.node.catalogue, judged))
+
+
+@routes.post(
+    "/v1/sweeps",
+    SelectionForm,
+    scope="sweeps:write",
+    shows=SweepOrderView,
+    status=201,
+    refuses=("nothing_to_sweep", "idempotency_key_required"),
+    needs_name=True,
+)
+def order(call: Call[SelectionForm], tx: Tx) -> Answer:
+    """Collect what is chosen now, whether it pays or not.
+
+    A method, invoices or deposits are to be named. What lies on one address in one coin goes together.
+    """
+    form, catalogue = call.form, call.node.catalogue
+    if form.method is None and not form.invoices and not form.deposits:
+        raise Invalid.field("", "required", "Name a method, invoices or deposits to collect.")
+    made, judged = sweep_orders.order(tx, catalogue, _selection(call), call.now)
+    return answer(sweep_order.ordered(catalogue, [sweep_view(tx, catalogue, each) for each in made], judged), 201)
+
+
+@routes.post("/v1/sweeps/<sweep_id>/cancel", Nothing, scope="sweeps:write", shows=SweepView, refuses=("sweep_signed",))
+def cancel(call: Call[Nothing], tx: Tx) -> Answer:
+    """Call off what of a sweep is not signed yet."""
+    catalogue = call.node.catalogue
+    record = sweep_orders.cancel(tx, catalogue, call.path["sweep_id"], call.now, store_id=call.store_id)
+    return answer(sweep_view(tx, catalogue, record))
+
+
+def _selection(call: Call[SelectionForm]) -> Selection:
+    form = call.form
+    if form.method is not None and form.method not in call.node.catalogue.assets:
+        raise Invalid.field("/method", "unknown_method", "There is no such payment method.")
+    return Selection(call.owner(form.store), form.method, form.invoices, form.deposits)
 
 
 @routes.get("/v1/sweeps/<sweep_id>", scope="sweeps:read", shows=SweepView)

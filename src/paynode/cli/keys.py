@@ -41,7 +41,8 @@ def keys() -> None:
     "--scopes",
     default="",
     metavar="A,B",
-    help=f"What it may do; by default every scope of its store. Stores: {', '.join(sorted(STORE_SCOPES))}. "
+    help="What it may do; by default every scope of its store but those that move money. "
+    f"Stores: {', '.join(sorted(STORE_SCOPES))}. "
     f"Only for --node, and there by default: {', '.join(sorted(NODE_SCOPES))}.",
 )
 @click.option("--preset", type=click.Choice(sorted(PRESETS)), help="Scopes by the name of their set, not by --scopes.")

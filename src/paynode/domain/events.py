@@ -37,6 +37,7 @@ class EventType(StrEnum):
     SWEEP_COMPLETED = "sweep.completed"
     SWEEP_PARTIALLY_COMPLETED = "sweep.partially_completed"
     SWEEP_FAILED = "sweep.failed"
+    SWEEP_CANCELLED = "sweep.cancelled"  # called off before anything of it was signed
 
     NETWORK_DEGRADED = "network.degraded"
     NETWORK_RECOVERED = "network.recovered"

@@ -12,6 +12,7 @@ STORE_SCOPES = frozenset(
         "deposits:read",
         "deposits:write",
         "sweeps:read",
+        "sweeps:write",
         "webhooks:read",
         "webhooks:write",
         "balances:read",
@@ -22,7 +23,7 @@ STORE_SCOPES = frozenset(
     }
 )
 NODE_SCOPES = frozenset({"node:read", "outflows:write"})  # of the node's owner only
-PRIVILEGED = frozenset({"api_keys:write"})
+PRIVILEGED = frozenset({"api_keys:write", "sweeps:write"})
 DEFAULT_SCOPES = STORE_SCOPES - PRIVILEGED
 
 PRESETS: Mapping[str, frozenset[str]] = {

@@ -23,6 +23,7 @@ class ItemState(StrEnum):
     CONFIRMING = "confirming"  # it is in a block
     COMPLETED = "completed"
     FAILED = "failed"
+    CANCELLED = "cancelled"  # called off before its transfer was signed
 
 
 class State(StrEnum):
@@ -37,13 +38,16 @@ class State(StrEnum):
 
 
 ITEM_NEXT: Mapping[ItemState, frozenset[ItemState]] = {
-    ItemState.QUEUED: frozenset({ItemState.FUNDING, ItemState.BROADCASTING, ItemState.FAILED}),
-    ItemState.FUNDING: frozenset({ItemState.QUEUED, ItemState.BROADCASTING, ItemState.FAILED}),
+    ItemState.QUEUED: frozenset({ItemState.FUNDING, ItemState.BROADCASTING, ItemState.FAILED, ItemState.CANCELLED}),
+    ItemState.FUNDING: frozenset({ItemState.QUEUED, ItemState.BROADCASTING, ItemState.FAILED, ItemState.CANCELLED}),
     ItemState.BROADCASTING: frozenset({ItemState.CONFIRMING, ItemState.COMPLETED, ItemState.FAILED}),
     ItemState.CONFIRMING: frozenset({ItemState.BROADCASTING, ItemState.COMPLETED, ItemState.FAILED}),
     ItemState.COMPLETED: frozenset({ItemState.BROADCASTING}),  # a reorganisation below our depth
     ItemState.FAILED: frozenset({ItemState.BROADCASTING}),
+    ItemState.CANCELLED: frozenset(),
 }
+
+UNSIGNED = frozenset({ItemState.QUEUED, ItemState.FUNDING})  # a person may call these off
 
 _PROGRESS = [ItemState.QUEUED, ItemState.FUNDING, ItemState.BROADCASTING, ItemState.CONFIRMING]
 
@@ -55,8 +59,8 @@ def judge(items: Iterable[ItemState]) -> State:
     for state in _PROGRESS:
         if state in states:
             return State(state.value)
-    if states == {ItemState.COMPLETED}:
-        return State.COMPLETED
+    if len(states) == 1:
+        return State(states.pop().value)
     return State.PARTIALLY_COMPLETED if ItemState.COMPLETED in states else State.FAILED
 
 
@@ -106,7 +110,7 @@ IDLE = frozenset(  # nothing that the chain does to the deposit's address ends t
 
 def deposit_sweep(item: ItemState | None) -> DepositSweep:
     match item:
-        case None:
+        case None | ItemState.CANCELLED:
             return DepositSweep.UNSWEPT
         case ItemState.QUEUED:
             return DepositSweep.SCHEDULED
@@ -155,7 +159,8 @@ def deposit_sweep_by_facts(lying: Lying) -> tuple[DepositSweep, Wait | None]:
 
 
 def _deposit_sweep_by_shares(shares: Iterable[Share]) -> DepositSweep:
-    open_states = [share.state for share in shares if share.state is not ItemState.COMPLETED]
+    ended_well = {ItemState.COMPLETED, ItemState.CANCELLED}
+    open_states = [share.state for share in shares if share.state not in ended_well]
     under_way = [state for state in open_states if state is not ItemState.FAILED]
     return deposit_sweep((under_way or open_states or [None])[-1])
 
@@ -222,10 +227,28 @@ class Conditions:
     since_last_round: timedelta | None  # None: never swept
 
 
-def reason_to_wait(candidate: Candidate, policy: Policy, conditions: Conditions) -> Wait | None:
-    """Why not to collect `candidate` now; None: collect it."""
+def reason_to_wait(
+    candidate: Candidate, policy: Policy, conditions: Conditions, *, is_ordered: bool = False
+) -> Wait | None:
+    """Why not to collect `candidate` now; None: collect it. What a person orders need not pay; its cost is bounded."""
     if candidate.failed_count >= ATTEMPTS_MAX:
         return Wait.FAILED_BEFORE
+    if candidate.is_native and candidate.fee_units >= candidate.units:
+        return Wait.NOT_WORTH_FEE
+    if not is_ordered and (wait := _reason_to_wait_for_profit(candidate, policy, conditions)) is not None:
+        return wait
+    if (
+        policy.gas_budget_units is not None
+        and conditions.gas_spent_today_units + candidate.fee_units > policy.gas_budget_units
+    ):
+        return Wait.GAS_BUDGET_SPENT
+    if candidate.loan_units > conditions.gas_station_units:
+        return Wait.NO_GAS
+    return None
+
+
+def _reason_to_wait_for_profit(candidate: Candidate, policy: Policy, conditions: Conditions) -> Wait | None:
+    """Why collecting `candidate` pays better later."""
     if policy.fee_price_max is not None and conditions.fee_price > policy.fee_price_max:
         return Wait.FEE_TOO_HIGH
     if (
@@ -246,11 +269,4 @@ def reason_to_wait(candidate: Candidate, policy: Policy, conditions: Conditions)
         return Wait.NOT_WORTH_FEE
     if conditions.since_last_round is not None and conditions.since_last_round < policy.every:
         return Wait.NEXT_ROUND
-    if (
-        policy.gas_budget_units is not None
-        and conditions.gas_spent_today_units + candidate.fee_units > policy.gas_budget_units
-    ):
-        return Wait.GAS_BUDGET_SPENT
-    if candidate.loan_units > conditions.gas_station_units:
-        return Wait.NO_GAS
     return None

@@ -17,7 +17,7 @@ from paynode.operations.catalogue import Catalogue
 from paynode.operations.judging import judge_again
 from paynode.operations.outflows import pause
 from paynode.operations.sweep_items import move_item, set_item
-from paynode.operations.sweeps import treasury_of
+from paynode.operations.weighing import treasury_of
 from paynode.store import bells, chain, chain_rows, deposits, holdings, ledger, outgoing, stores, sweeps
 from paynode.store.database import Tx
 from paynode.store.ids import new_id
@@ -68,6 +68,8 @@ def _add(tx: Tx, record: OutgoingRecord) -> None:
 
 def plan_top_up(tx: Tx, catalogue: Catalogue, work: Work, units: int, now: datetime) -> None:
     """Plan lending `units` of the native coin to the item's address, for the fee of its transfer."""
+    if _is_past(tx, work):
+        return
     network = work.item.network
     record = OutgoingRecord(
         id=new_id("txn", now),
@@ -90,14 +92,22 @@ def plan_top_up(tx: Tx, catalogue: Catalogue, work: Work, units: int, now: datet
 
 def fail_item(tx: Tx, catalogue: Catalogue, work: Work, reason: str, now: datetime) -> None:
     """Give up an item that no transfer was planned for."""
-    _set(tx, catalogue, replace(work.item, reason=reason), ItemState.FAILED, now)
+    if not _is_past(tx, work):
+        _set(tx, catalogue, replace(work.item, reason=reason), ItemState.FAILED, now)
 
 
-def plan_transfer(tx: Tx, work: Work, now: datetime) -> OutgoingRecord:
+def _is_past(tx: Tx, work: Work) -> bool:
+    """Whether the item went on without us since it was read: while the network was asked, somebody called it off."""
+    return sweeps.item(tx, work.item.id).state is not work.item.state
+
+
+def plan_transfer(tx: Tx, work: Work, now: datetime) -> OutgoingRecord | None:
     """Plan the transfer of the item's units to the treasury; again for the same item it is the same plan."""
     item = work.item
     if item.transfer_id is not None:
         return outgoing.by_id(tx, item.transfer_id)
+    if _is_past(tx, work):
+        return None
     record = OutgoingRecord(
         id=new_id("txn", now),
         network=item.network,

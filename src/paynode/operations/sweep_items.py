@@ -24,6 +24,7 @@ _ANNOUNCED_AS = {
     State.COMPLETED: EventType.SWEEP_COMPLETED,
     State.PARTIALLY_COMPLETED: EventType.SWEEP_PARTIALLY_COMPLETED,
     State.FAILED: EventType.SWEEP_FAILED,
+    State.CANCELLED: EventType.SWEEP_CANCELLED,
 }
 _ENDED = frozenset({State.COMPLETED, State.PARTIALLY_COMPLETED, State.FAILED, State.CANCELLED})
 
@@ -61,7 +62,7 @@ def set_item(tx: Tx, catalogue: Catalogue, item: ItemRecord, state: ItemState, t
     """Save an item in a new state, and judge its deposits and its sweep by it."""
     assert state is item.state or state in machine.ITEM_NEXT[item.state], f"{item.state} -> {state}"
     sweeps.save_item(tx, replace(item, state=state))
-    if state is ItemState.FAILED:
+    if state in {ItemState.FAILED, ItemState.CANCELLED}:
         _abandon_plans(tx, item, now)
     concerned = [collecting.judge_deposit(tx, record) for record in deposits.of_sweep_item(tx, item.id)]
     if state is ItemState.COMPLETED:

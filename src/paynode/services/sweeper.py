@@ -8,7 +8,8 @@ import trio
 
 from paynode.chains.base import Chain, Refused, Unavailable, WouldRevert
 from paynode.operations.catalogue import Catalogue
-from paynode.operations.sweeps import Pile, Prices, note_waits, obstacle, piles, plan_due_sweeps
+from paynode.operations.sweeps import note_waits, plan_due_sweeps
+from paynode.operations.weighing import Pile, Prices, obstacle, piles
 from paynode.store import bells, stores, sweeps
 from paynode.store.database import Database, Tx
 

@@ -162,6 +162,22 @@ def waiting_for_sweep(tx: Tx, network: str) -> list[WaitingDeposit]:
     return _lying(tx, "d.network = ? and d.stage = 'settled' and d.is_held = 0", (network,))
 
 
+def waiting_of_pair(tx: Tx, network: str, address: str, method: str) -> list[WaitingDeposit]:
+    """The same of one pair."""
+    of_pair = "d.network = ? and d.address = ? and d.method = ? and d.stage = 'settled' and d.is_held = 0"
+    return _lying(tx, of_pair, (network, address, method))
+
+
+def uncollected(tx: Tx, network: str, store_id: str, count: int) -> list[DepositRecord]:
+    """Final deposits of a store that are not collected, oldest first, at most `count`."""
+    found = tx.rows(
+        f"select {DEPOSIT.of('d')} from deposits d indexed by deposits_unswept where d.network = ? "
+        "and d.stage in ('confirmed', 'settled') and d.sweep_state <> 'swept' and d.store_id = ? order by d.id limit ?",
+        (network, store_id, count),
+    )
+    return [DEPOSIT.decode(row) for row in found]
+
+
 def lying_units(tx: Tx, network: str, address: str, method: str) -> int:
     """What lies on a pair in final deposits that no sweep has taken, those that are kept back among them."""
     of_pair = "d.network = ? and d.address = ? and d.method = ?"

@@ -94,6 +94,12 @@ def save_item(tx: Tx, record: ItemRecord) -> None:
     tx.run(ITEM.update("sweep_items", "id"), ITEM.encode(record))
 
 
+def item(tx: Tx, item_id: int) -> ItemRecord:
+    row = tx.row(f"select {ITEM.sql} from sweep_items where id = ?", (item_id,))
+    assert row is not None, "items are never deleted"
+    return ITEM.decode(row)
+
+
 def items(tx: Tx, sweep_id: str) -> list[ItemRecord]:
     return [
         ITEM.decode(row)
@@ -152,7 +158,8 @@ def items_under_way(tx: Tx, network: str) -> list[ItemRecord]:
     """Items whose sweep has not ended, oldest first."""
     found = tx.rows(
         f"select {ITEM.of('i')} from sweep_items i join sweeps s on s.id = i.sweep_id "
-        "where i.network = ? and s.completed_at is null and i.state not in ('completed', 'failed') order by i.id",
+        "where i.network = ? and s.completed_at is null "
+        "and i.state not in ('completed', 'failed', 'cancelled') order by i.id",
         (network,),
     )
     return [ITEM.decode(row) for row in found]
@@ -162,7 +169,7 @@ def is_under_way(tx: Tx, network: str, address: str, method: str) -> bool:
     """Whether an item for this address and asset has not ended."""
     row = tx.row(
         "select 1 from sweep_items where network = ? and address = ? and method = ? "
-        "and state not in ('completed', 'failed')",
+        "and state not in ('completed', 'failed', 'cancelled')",
         (network, address, method),
     )
     return row is not None
