@@ -33,6 +33,7 @@ def running(folder: Path, **environ: str) -> Iterator[tuple[subprocess.Popen[str
     """A daemon that has said READY, and the socket on which systemd would hear more of it."""
     command = [sys.executable, "-m", "paynode", "run", "-c", str(folder / "paynode.toml")]
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        (folder / "notify").unlink(missing_ok=True)  # of an earlier run
         systemd.bind(str(folder / "notify"))
         systemd.settimeout(START_SECONDS_MAX)
         whole = process_environ({**environ, "NOTIFY_SOCKET": str(folder / "notify")})

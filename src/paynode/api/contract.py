@@ -95,7 +95,7 @@ def _webhook(kind: str, shape: Any) -> Schema:
                 "type": "object",
                 "properties": {
                     "type": {"const": kind},
-                    "data": {"type": "object", "properties": {"object": reference(shape)}},
+                    "data": {"type": "object", "properties": {"object": reference(shape)}, "required": ["object"]},
                 },
             },
         ]

@@ -52,7 +52,19 @@ def _schema(name: str, kind: Any) -> Schema:
     if len(written) != len(inner):
         raise AssertionError(f"two shapes within {name} are called the same")
     schema: Schema = _renamed(written[_bare(kind)], inner)
+    if "properties" in schema:
+        schema["properties"] = {field: _without_default(each) for field, each in schema["properties"].items()}
     return {**schema, "title": name}
+
+
+def _without_default(field: Schema) -> Schema:
+    """The field with its default in words: generators take one that has a `default` for one that must be there."""
+    default = field.get("default")
+    found = {key: value for key, value in field.items() if key != "default"}
+    if default is None or default in ([], {}):
+        return found
+    said = f"By default `{msgspec.json.encode(default).decode()}`."
+    return {**found, "description": f"{found['description']} {said}" if "description" in found else said}
 
 
 def _bare(kind: Any) -> str:

@@ -76,12 +76,17 @@ def _shape(name: str, schema: Schema) -> str:
         parts.append(f"<p>{_words(schema['enum'])}</p>")
     needed = set(schema.get("required", ()))
     rows = [
-        (_code(field), _kind(each), "" if field in needed else "may be left out")
+        (_code(field), _kind(each), _about(each, is_needed=field in needed))
         for field, each in schema.get("properties", {}).items()
     ]
     if rows:
         parts.append(_table(("Field", "Type", ""), rows))
     return "\n".join(parts)
+
+
+def _about(field: Schema, *, is_needed: bool) -> str:
+    said = [] if is_needed else ["May be left out."]
+    return html_of(" ".join([*said, field.get("description", "")]))
 
 
 def _kind(schema: Mapping[str, Any]) -> str:
