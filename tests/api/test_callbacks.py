@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 from tests.api.conftest import Api, World
+from tests.lab.shop import NOW
 
+from paynode.operations.outflows import pause
 from paynode.store import callbacks, outbox
 
 URL = "https://shop.example/paid"
@@ -138,3 +140,23 @@ async def test_events_are_listed_by_when_they_happened(world: World, api: Api) -
     assert (await api.get("/v1/events", created_before=third["created_at"])).json["data"] == [second, first]
     between = {"created_after": first["created_at"], "created_before": third["created_at"]}
     assert (await api.get("/v1/events", **between)).json["data"] == [second]
+
+
+async def test_a_store_lists_what_happened_to_it_and_to_the_node(world: World, api: Api) -> None:
+    await world.caller_of_other_store().invoice()
+    await api.invoice()
+    world.shop.database.write(pause, world.shop.catalogue, "sim", "", "a test", NOW)
+    await api.invoice()
+    everything = (await world.caller(of_node=True).get("/v1/events", sort="created_at")).json["data"]
+    assert [event["type"] for event in everything] == [
+        "invoice.created",
+        "invoice.created",
+        "outflows.paused",
+        "invoice.created",
+    ]
+    mine = (await api.get("/v1/events", sort="created_at")).json["data"]
+    assert mine == everything[1:]
+    assert (await api.get("/v1/events", limit="2", starting_after=mine[2]["id"])).json["data"] == mine[1::-1]
+    assert (await api.get("/v1/events", type="outflows.paused")).json["data"] == [mine[1]]
+    assert (await api.get("/v1/events", subject=mine[1]["subject"])).json["data"] == [mine[1]]
+    assert (await api.get("/v1/events", subject=everything[0]["subject"])).json["data"] == []

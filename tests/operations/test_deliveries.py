@@ -22,6 +22,7 @@ from paynode.operations.deliveries import (
     EXCERPT_BYTES_MAX,
     IN_FLIGHT_MAX,
     IN_FLIGHT_PER_LANE_MAX,
+    KEPT_FOR,
     Attempt,
     excerpt_text,
 )
@@ -281,6 +282,23 @@ def test_only_the_newest_attempts_are_kept(shop: Shop) -> None:
         record(shop, replay(shop, only(shop, endpoint)), Answered(500))
     numbers = [one.number for one in attempts(shop, only(shop, endpoint))]
     assert numbers == list(range(6, ATTEMPTS_KEPT_MAX + 6))
+
+
+def test_what_is_over_is_forgotten_after_a_while_in_parts_and_its_event_stays(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deliveries, "FORGOTTEN_AT_ONCE_MAX", 2)
+    endpoint = add_endpoint(shop)
+    event_ids = tell(shop, 4)
+    for one in owed(shop, endpoint)[:3]:
+        record(shop, one, Answered(200))
+    [young] = tell(shop, now=NOW + SECOND)
+    record(shop, next(one for one in owed(shop, endpoint) if one.event_id == young), Answered(200))
+    then = NOW + KEPT_FOR + timedelta(milliseconds=1)
+    assert [shop.database.write(deliveries.forget_old, then) for _ in range(3)] == [2, 1, 0]
+    assert sorted(one.state for one in owed(shop, endpoint)) == ["delivered", "due"]
+    assert young in {one.event_id for one in owed(shop, endpoint)}
+    assert [one.id for one in shop.database.read(outbox.events_of, "inv_1")] == [*event_ids, young]
 
 
 def test_an_excerpt_is_text_that_is_safe_to_show() -> None:

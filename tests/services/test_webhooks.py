@@ -4,6 +4,7 @@ Its clock stands still until a test moves it; nothing sleeps. `WatchedBells` tel
 so a test waits for what it expects and not for time to pass.
 """
 
+import hmac
 import json
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
@@ -21,10 +22,12 @@ from tests.lab.receiver import Hook, Receiver
 from tests.lab.shop import Clock, Shop, open_shop, sim_config
 
 from paynode import __version__
-from paynode.domain.delivery import STANDARD
+from paynode.domain.delivery import RETRY_EVERY, STANDARD
 from paynode.domain.events import EventType
-from paynode.operations import deliveries, endpoints
+from paynode.domain.signing import SignatureFormat
+from paynode.operations import callbacks, deliveries, endpoints
 from paynode.operations.announcing import announce
+from paynode.operations.callbacks import CreateCallback
 from paynode.operations.deliveries import IN_FLIGHT_PER_LANE_MAX
 from paynode.outbound import Outbound
 from paynode.services import webhooks
@@ -113,6 +116,11 @@ class Bench:
     def owed(self, endpoint: EndpointRecord) -> list[DeliveryRecord]:
         page = Page(1000, ascending=True)
         return self.shop.database.read(outbox.listed_deliveries, None, page, endpoint_id=endpoint.id)[0]
+
+    def callback(self) -> DeliveryRecord:
+        """The only delivery to the callback of the invoice that is told of."""
+        [delivery] = self.shop.database.read(outbox.listed_deliveries, None, Page(10), subject="inv_1")[0]
+        return delivery
 
     def states(self, endpoint: EndpointRecord) -> set[str]:
         return {delivery.state for delivery in self.owed(endpoint)}
@@ -437,3 +445,48 @@ async def test_for_a_day_after_a_rotation_the_secret_before_it_verifies_too(benc
         bench.tell()
         hook = (await bench.receiver.wait_for("/hooks", count))[-1]
         assert len(hook.headers["webhook-signature"].split()) == signatures
+
+
+async def test_a_callback_arrives_signed_with_its_own_secret_and_is_tried_each_minute_until_200(bench: Bench) -> None:
+    command = CreateCallback(bench.receiver.url("/paid?order=7"), "any text", retries=2, echoes_secret=True)
+    bench.shop.database.write(callbacks.add_callback, "inv_1", bench.shop.store_id, command)
+    bench.receiver.manners["/paid?order=7"] = "204"
+    await bench.start()
+    with structlog.testing.capture_logs() as entries:
+        event_id = bench.tell()
+        [first] = await bench.receiver.wait_for("/paid?order=7", 1)
+        await bench.until(lambda: bool(entries))
+        bench.receiver.manners.clear()
+        await bench.until(lambda: bench.callback().attempt_count == 1)
+        bench.advance(RETRY_EVERY)
+        await bench.until(lambda: bench.callback().state == "delivered")
+    [_, second] = bench.receiver.hooks
+    for hook in (first, second):
+        body = Webhook(b"any text").verify(hook.body, dict(hook.headers))
+        assert (hook.id, body["id"], body["callback_secret"], body["secret_key"]) == (
+            event_id,
+            event_id,
+            *["any text"] * 2,
+        )
+    assert "any text" not in repr(entries)
+    assert "order=7" not in repr(entries)
+
+
+async def test_an_endpoint_that_wants_hex_gets_one_header_that_openssl_would_make(bench: Bench) -> None:
+    endpoint = bench.add_endpoint("/hooks")
+    outbound = Outbound(bench.receiver.allow)
+    bench.shop.database.write(
+        endpoints.update_endpoint,
+        bench.shop.catalogue,
+        endpoint.id,
+        None,
+        signature_format=SignatureFormat.HEX,
+        now=bench.clock(),
+        check=outbound.check,
+    )
+    await bench.start()
+    bench.tell()
+    [hook] = await bench.receiver.wait_for("/hooks", 1)
+    expected = hmac.digest(endpoint.secret.encode(), hook.body, "sha256").hex()
+    assert hook.headers["x-signature"] == expected
+    assert {"webhook-signature", "x-signature-old"} & hook.headers.keys() == set()

@@ -7,7 +7,7 @@ more, under the same id: at least once, never not at all.
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from paynode.domain import delivery
@@ -27,6 +27,8 @@ IN_FLIGHT_MAX = 64  # past it a lane gets one at a time, but always one: a bad r
 IN_FLIGHT_OF_CALLBACKS_MAX = 128  # of all together: unlike endpoints, the servers they name have no number
 ATTEMPTS_KEPT_MAX = 50  # of a delivery, the newest; only replays make more than a schedule's eleven
 EXCERPT_BYTES_MAX = 1024
+KEPT_FOR = timedelta(days=90)  # from when they were made; events are kept for good
+FORGOTTEN_AT_ONCE_MAX = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,11 @@ def replay_now(tx: Tx, record: DeliveryRecord, now: datetime) -> DeliveryRecord:
     """Make a delivery due, whatever became of it; its receiver is known to be in force."""
     tx.ring(bells.DELIVERIES)
     return _saved(tx, record, delivery.replay(_machine(record), now=now))
+
+
+def forget_old(tx: Tx, now: datetime) -> int:
+    """Drop some of what is over for longer than anybody asks about it; returns how many."""
+    return outbox.forget_deliveries(tx, now - KEPT_FOR, limit=FORGOTTEN_AT_ONCE_MAX)
 
 
 def load(tx: Tx, delivery_id: str, store_id: str | None) -> DeliveryRecord:

@@ -6,6 +6,7 @@ from datetime import datetime
 
 import trio
 
+from paynode.operations import deliveries
 from paynode.operations.catalogue import Catalogue
 from paynode.operations.expiry import expire_without_address
 from paynode.store import idempotency
@@ -27,9 +28,14 @@ def _forget_answers(tx: Tx, catalogue: Catalogue, now: datetime) -> None:
     idempotency.forget_old(tx, now)
 
 
+def _forget_deliveries(tx: Tx, catalogue: Catalogue, now: datetime) -> None:
+    deliveries.forget_old(tx, now)
+
+
 TABLE = (
     Timer("expire", 2.0, _expire),
     Timer("forget_answers", 3600.0, _forget_answers),
+    Timer("forget_deliveries", 60.0, _forget_deliveries),
 )
 
 

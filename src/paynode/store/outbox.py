@@ -152,8 +152,11 @@ def listed_events(
     created_after: datetime | None = None,
     created_before: datetime | None = None,
 ) -> tuple[list[EventRecord], bool]:
-    """One page of events and whether there are more. An id says when its event happened, and finds it by the index."""
-    where = ["1"]
+    """One page of what happened to a store and to the node, or with None to anybody; and whether there is more.
+
+    An id says when its event happened, and finds it by the index.
+    """
+    source, where = "events", ["1"]
     values: dict[str, Value] = {}
     if created_after is not None:
         where.append("id > :first")
@@ -162,15 +165,18 @@ def listed_events(
         where.append("id < :last")
         values["last"] = first_id("evt", created_before)
     if store_id is not None:
-        where.append("store_id = :store_id")
         values["store_id"] = store_id
-    if subject is not None:
+    if subject is not None:  # has few events
         where.append("subject = :subject")
+        where += ["(store_id = :store_id or store_id is null)"] if store_id is not None else []
         values["subject"] = subject
+    elif store_id is not None:  # two walks through the index, merged
+        every = "select * from events where store_id"
+        source = f"({every} = :store_id union all {every} is null)"
     if types:
         where.append(f"type in ({', '.join(f':type{n}' for n in range(len(types)))})")
         values |= {f"type{n}": kind for n, kind in enumerate(types)}
-    rows, has_more = select_page(tx, f"select {EVENT.sql} from events", where, values, page)
+    rows, has_more = select_page(tx, f"select {EVENT.sql} from {source}", where, values, page)
     return [EVENT.decode(row) for row in rows], has_more
 
 
@@ -307,6 +313,17 @@ def abandon_callbacks(tx: Tx, lane: str, invoice_id: str) -> None:
         "where lane = ? and callback_of = ? and state = 'due'",
         (lane, invoice_id),
     )
+
+
+def forget_deliveries(tx: Tx, before: datetime, *, limit: int) -> int:
+    """Drop deliveries, with their attempts, that were made before and are over; returns how many."""
+    found = tx.rows(
+        "select id from deliveries where id < ? and state <> 'due' order by id limit ?",
+        (first_id("dlv", before), limit),
+    )
+    tx.run_many("delete from delivery_attempts where delivery_id = ?", found)
+    tx.run_many("delete from deliveries where id = ?", found)
+    return len(found)
 
 
 def next_attempt_number(tx: Tx, delivery_id: str) -> int:
