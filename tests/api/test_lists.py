@@ -114,3 +114,57 @@ async def test_lists_say_what_is_wrong_with_their_parameters(api: Api, path: str
         "limit": "out_of_range",
         "sort": "unknown_value",
     }
+
+
+async def test_invoices_are_found_by_all_that_people_remember_of_them(world: World, api: Api) -> None:
+    shoes = await api.invoice(
+        name="Blue shoes", order_id="W-17", customer="Ann", metadata={"colour": "blue"}, amount="20", provision=True
+    )
+    await api.invoice(amount="100", currency="USD", methods=["sim_usdt"])
+    coin = await api.invoice(amount="0.5", currency="SIM", methods=["sim_sim"])
+    address = shoes["methods"][0]["address"]
+    arrive(world, shoes["methods"][0]["address"], shoes["methods"][0]["method"], 1)
+
+    async def found(**query: str) -> list[str]:
+        return [entry["id"] for entry in (await api.get("/v1/invoices", **query)).json["data"]]
+
+    for text in ("blu", "SHOES blue", "w 17", "ann", shoes["id"], shoes["id"][:-4], address, address[:-5]):
+        assert await found(q=text) == [shoes["id"]], text
+    assert await found(q="red shoes") == await found(q="!?") == []
+    assert await found(order_id="W-17") == await found(**{"metadata[colour]": "blue"}) == [shoes["id"]]
+    assert await found(**{"metadata[size]": "blue"}) == []
+    assert await found(currency="sim") == await found(currency="sim", amount_min="0.50") == [coin["id"]]
+    assert await found(currency="usd", amount_max="99.99") == await found(payment_state="partial") == [shoes["id"]]
+    assert await found(method="sim_sim", currency="SIM", type="one_time", late="false") == [coin["id"]]
+    assert await found(screening="clear") == await found(screening="flagged,passed") == []
+    assert len(await found(screening="not_screened")) == 3
+    assert await found(archived="true") == []
+    await api.post(f"/v1/invoices/{coin['id']}/archive")
+    assert await found(archived="true") == await found(archived="any", currency="SIM") == [coin["id"]]
+    assert await found(currency="SIM") == []
+
+
+async def test_invoices_are_sorted_by_amount_within_each_currency(world: World, api: Api) -> None:
+    made = [await api.invoice(amount=amount) for amount in ("20", "3", "100", "3.5")]
+    amounts, cursor = [], None
+    while True:
+        query = {"sort": "-amount", "limit": "2"} | ({} if cursor is None else {"starting_after": cursor})
+        page = (await api.get("/v1/invoices", **query)).json
+        amounts += [entry["amount"] for entry in page["data"]]
+        if not page["has_more"]:
+            break
+        cursor = page["next_cursor"]
+    assert amounts == ["100", "20", "3.5", "3"]
+    back = (await api.get("/v1/invoices", sort="amount", ending_before=made[0]["id"])).json["data"]
+    assert [entry["amount"] for entry in back] == ["3", "3.5"]
+    foreign = await world.caller_of_other_store().get("/v1/invoices", sort="amount", starting_after=made[0]["id"])
+    assert foreign.problems == {"starting_after": "unknown_invoice"}
+
+
+async def test_amounts_compare_in_one_currency_only(api: Api) -> None:
+    refused = await api.get("/v1/invoices", amount_max="1e3")
+    assert refused.problems == {"amount_max": "not_an_amount"}
+    refused = await api.get("/v1/invoices", amount_min="1")
+    assert refused.problems == {"amount_min": "conflicting"}
+    refused = await api.get("/v1/invoices", amount_min="-1", currency="USD")
+    assert refused.problems == {"amount_min": "out_of_range"}

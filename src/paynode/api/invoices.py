@@ -1,17 +1,13 @@
 """Invoices: create, see, list, and what a merchant does with one."""
 
-from datetime import datetime
-from typing import ClassVar
-
 from paynode.api.body import Nothing
 from paynode.api.conflicts import NOT_OPEN, NOT_PROVISIONED
 from paynode.api.deliveries import DeliveriesQuery, delivery_view
 from paynode.api.events import EventsQuery
 from paynode.api.invoice_form import InvoiceForm, read_invoice
-from paynode.api.lists import ListView, list_answer
-from paynode.api.query import PageQuery
+from paynode.api.invoice_query import InvoiceListQuery, invoice_filter
+from paynode.api.lists import ListView, list_answer, page_answer
 from paynode.api.routes import Call, Routes, answer
-from paynode.domain.invoice import Status
 from paynode.operations import creating, invoices, loading
 from paynode.operations.loading import LoadedInvoice
 from paynode.operations.once import Answer
@@ -21,19 +17,10 @@ from paynode.operations.views.invoice import InvoiceView
 from paynode.operations.views.invoice import invoice as invoice_view
 from paynode.operations.views.webhooks import DeliveryView, EventView
 from paynode.operations.views.webhooks import event as event_view
-from paynode.store import invoices as rows
-from paynode.store import outbox
+from paynode.store import invoice_lists, outbox
 from paynode.store.database import Tx
 
 routes = Routes()
-
-
-class InvoiceListQuery(PageQuery, frozen=True):
-    prefix: ClassVar[str] = "inv"
-    status: tuple[Status, ...] = ()
-    order_id: str | None = None
-    created_after: datetime | None = None
-    created_before: datetime | None = None
 
 
 @routes.post(
@@ -53,21 +40,15 @@ def create(call: Call[InvoiceForm], tx: Tx) -> Answer:
     return answer(invoice_view(node.catalogue, loaded, call.now), 201)
 
 
-@routes.get("/v1/invoices", InvoiceListQuery, scope="invoices:read", shows=ListView[InvoiceView])
+@routes.get("/v1/invoices", InvoiceListQuery, scope="invoices:read", shows=ListView[InvoiceView], is_long=True)
 def list_all(call: Call[InvoiceListQuery], tx: Tx) -> Answer:
     """List invoices."""
-    query = call.form
-    found, has_more = rows.listed(
-        tx,
-        call.store_id,
-        query.page,
-        statuses=query.status,
-        order_id=query.order_id,
-        created_after=query.created_after,
-        created_before=query.created_before,
+    wanted = invoice_filter(call, call.form)
+    found = invoice_lists.page_of(tx, wanted, call.form.page)
+    total = invoice_lists.count(tx, wanted) if "total" in call.form.include else None
+    return page_answer(
+        found.map(lambda record: invoice_view(call.node.catalogue, loading.with_parts(tx, record), call.now)), total
     )
-    shown = (invoice_view(call.node.catalogue, loading.with_parts(tx, record), call.now) for record in found)
-    return list_answer(shown, query.page, has_more=has_more)
 
 
 @routes.get("/v1/invoices/<invoice_id>", scope="invoices:read", shows=InvoiceView)

@@ -19,6 +19,7 @@ from paynode.store.bells import Bells
 
 APPLICATION_ID = 0x70_61_79_6E  # "payn", https://www.sqlite.org/pragma.html#pragma_application_id
 SQLITE_VERSION_MIN = 3_051_003  # fixes a corruption when a write-ahead log is reset while it is read
+TOKENIZER = ["unicode61", "remove_diacritics", "2"]  # as the migrations name it to FTS5
 BUSY_MS = 5000  # a command's write takes milliseconds; the daemon's longest operation less than a second
 
 # The disk does not take what is written: it is full, broken or read-only. The transaction was undone.
@@ -64,6 +65,12 @@ class Tx:
         """Run one insert; returns the row's integer key."""
         self._connection.execute(sql, values).fetchall()
         return self._connection.last_insert_rowid()
+
+    def words(self, text: str) -> list[str]:
+        """The words of `text` as full-text search knows them."""
+        tokenizer = self._connection.fts5_tokenizer(TOKENIZER[0], TOKENIZER[1:])
+        found = tokenizer(text.encode(), apsw.FTS5_TOKENIZE_QUERY, None, include_offsets=False, include_colocated=False)
+        return [str(word) for word in found]
 
     @property
     def is_open(self) -> bool:

@@ -52,6 +52,11 @@ def number_of(identifier: str) -> int:
     return min(_value(identifier) & (1 << 80) - 1, (1 << 63) - 1)
 
 
+def created_ms(identifier: str) -> int:
+    """The millisecond that an identifier says it was made in."""
+    return _value(identifier) >> 80
+
+
 def _value(identifier: str) -> int:
     value = 0
     for digit in identifier.partition("_")[2]:

@@ -12,8 +12,7 @@ from paynode.domain.invoice import PaymentState, Status, Type
 from paynode.domain.quote import Quote
 from paynode.domain.screening import InvoiceScreening
 from paynode.domain.sweep import InvoiceSweep
-from paynode.store.database import Tx, Value
-from paynode.store.pages import Page, select_page
+from paynode.store.database import Tx
 from paynode.store.records import Columns
 from paynode.store.times import from_ms, to_ms
 
@@ -79,9 +78,26 @@ class MethodRecord:
 INVOICE = Columns(InvoiceRecord)
 METHOD = Columns(MethodRecord)
 
+_OF_GROUP = (
+    *("store_id", "status", "payment_state", "sweep_state", "screening", "is_late", "is_archived", "type", "currency"),
+)
+_GROUP = (
+    f"insert into invoice_groups ({', '.join(_OF_GROUP)}, methods) "
+    f"values ({', '.join(f':{name}' for name in _OF_GROUP)}, :methods) on conflict do nothing"
+)
+_INSERT = (  # `invoice_search.SERIAL_BITS`: a serial is a moment, and a count within it
+    f"insert into invoices (serial, group_no, {INVOICE.sql}) values (max(:created_at << 16, "
+    "coalesce((select max(serial) + 1 from invoices where serial < (:created_at + 1) << 16), 0)), "
+    f"(select id from invoice_groups where {' and '.join(f'{name} = :{name}' for name in _OF_GROUP)} "
+    f"and methods = :methods), {INVOICE.placeholders})"
+)
+
 
 def add(tx: Tx, record: InvoiceRecord, methods: Sequence[MethodRecord]) -> None:
-    tx.run(INVOICE.insert("invoices"), INVOICE.encode(record))
+    names = "".join(f" {name}" for name in sorted(method.method for method in methods))
+    values = INVOICE.encode(record) | {"methods": f"{names} "}
+    tx.run(_GROUP, values)
+    tx.run(_INSERT, values)
     tx.run_many(METHOD.insert("invoice_methods"), [METHOD.encode(method) for method in methods])
 
 
@@ -217,33 +233,3 @@ def newest_passed_deadline(tx: Tx, network: str, moment: datetime) -> datetime |
         {"now": to_ms(moment), "networks": json.dumps({network: 0})},
     )
     return None if row is None else INVOICE.decode(row).expires_at
-
-
-def listed(
-    tx: Tx,
-    store_id: str | None,
-    page: Page,
-    *,
-    statuses: Sequence[str] = (),
-    order_id: str | None = None,
-    created_after: datetime | None = None,
-    created_before: datetime | None = None,
-) -> tuple[list[InvoiceRecord], bool]:
-    """One page of invoices and whether there are more."""
-    where = ["1"]
-    values: dict[str, Value] = {}
-    if store_id is not None:
-        where.append("store_id = :store_id")
-        values["store_id"] = store_id
-    if statuses:
-        where.append(f"status in ({', '.join(f':status{n}' for n in range(len(statuses)))})")
-        values |= {f"status{n}": status for n, status in enumerate(statuses)}
-    if order_id is not None:
-        where.append("order_id = :order_id")
-        values["order_id"] = order_id
-    for name, sign, moment in (("created_after", ">", created_after), ("created_before", "<", created_before)):
-        if moment is not None:
-            where.append(f"created_at {sign} :{name}")
-            values[name] = to_ms(moment)
-    rows, has_more = select_page(tx, f"select {INVOICE.sql} from invoices", where, values, page)
-    return [INVOICE.decode(row) for row in rows], has_more
