@@ -20,7 +20,7 @@ HTML = "text/html; charset=utf-8"
 
 # In the order of the navigation; every page that lies in docs/ is one of them.
 PAGES = (
-    *("api", "errors", "webhooks"),  # for who writes the shop
+    *("quickstart", "api", "errors", "webhooks"),  # for who writes the shop
     *("operations", "promises", "detection"),  # for who runs the node
     *("architecture", "glossary"),  # for who reads the code
 )
