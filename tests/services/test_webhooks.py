@@ -450,7 +450,7 @@ async def test_for_a_day_after_a_rotation_the_secret_before_it_verifies_too(benc
 async def test_a_callback_arrives_signed_with_its_own_secret_and_is_tried_each_minute_until_200(bench: Bench) -> None:
     command = CreateCallback(bench.receiver.url("/paid?order=7"), "any text", retries=2, echoes_secret=True)
     bench.shop.database.write(callbacks.add_callback, "inv_1", bench.shop.store_id, command)
-    bench.receiver.manners["/paid?order=7"] = "204"
+    bench.receiver.manners["/paid?order=7"] = "201"
     await bench.start()
     with structlog.testing.capture_logs() as entries:
         event_id = bench.tell()
