@@ -60,11 +60,12 @@ async def test_a_node_stops_in_seconds_whatever_its_clients_do_and_goes_on_where
                 for _ in range(INVOICES):
                     await shop.invoice("20", "eth_usdt", provision=False)
                 hung = (await receiver.wait_for("/hooks", before + 1))[before]
-                with half_sent(shop), await stalled(shop):
+                with half_sent(shop), following(shop) as followed, await stalled(shop):
                     await lab.transfer(usdt, address(paid), 20 * USDT)
                     started_at = trio.current_time()
                     assert shop.stop() == ExitCode.OK
                     assert trio.current_time() - started_at < STOP_SECONDS_MAX
+                    assert rest_of(followed).endswith(b"0\r\n\r\n"), "the stream was ended, not cut"
 
                 async def has_heard_the_last() -> bool:
                     return heard[-1].startswith("STOPPING=1")
@@ -89,6 +90,21 @@ def half_sent(shop: Node) -> socket.socket:
     head = f"POST /v1/invoices HTTP/1.1\r\nHost: shop\r\nAuthorization: Bearer {shop.key}\r\nContent-Length: 100"
     client.sendall(f'{head}\r\n\r\n{{"amount"'.encode())
     return client
+
+
+def following(shop: Node) -> socket.socket:
+    """A client that follows the events."""
+    client = socket.create_connection(("127.0.0.1", shop.port), timeout=STOP_SECONDS_MAX)
+    client.sendall(f"GET /v1/events/stream HTTP/1.1\r\nHost: shop\r\nAuthorization: Bearer {shop.key}\r\n\r\n".encode())
+    assert client.recv(64).startswith(b"HTTP/1.1 200")
+    return client
+
+
+def rest_of(client: socket.socket) -> bytes:
+    received = b""
+    while piece := client.recv(65536):
+        received += piece
+    return received
 
 
 async def stalled(shop: Node) -> socket.socket:
