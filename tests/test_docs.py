@@ -23,6 +23,8 @@ HOT = re.sub(r"^xpub.*\n", "", UNCOMMENTED, flags=re.MULTILINE)  # the one setti
 def load(folder: Path, toml: str) -> Config:
     (folder / "mnemonic").touch(mode=0o600)
     (folder / "sanctioned.txt").touch()
+    (folder / "aml_key").touch(mode=0o600)
+    (folder / "aml_key").write_text("secret")
     path = folder / "config.toml"
     path.write_text(toml)
     return load_config(path, environ={})
@@ -41,7 +43,7 @@ def test_the_examples_defaults_are_the_codes(tmp_path: Path) -> None:
     # Settings shown with a value that is no default.
     shown = (
         r"public_url|trusted_proxies|tokens|explorer|sweep|confirmations_from|budget|treasury\.anvil|sources|urls|allow"
-        r"|address_policy|deny_files|max_age = .30d|screening"
+        r"|address_policy|deny_files|max_age = .30d|screening|provider|sanctions_oracle"
     )
     spelled_out = load(tmp_path, re.sub(rf"^({shown}).*\n", "", HOT, flags=re.MULTILINE))
     assert spelled_out == load(tmp_path, EXAMPLE)

@@ -42,9 +42,12 @@ from paynode.operations.catalogue import Catalogue
 from paynode.operations.startup import StartupProblem
 from paynode.outbound import Outbound
 from paynode.seed import Seed, load_seed
-from paynode.services import auditor, listing, rates, scanner, sender, sweeper, timers, watchdog, webhooks
+from paynode.services import auditor, listing, rates, scanner, screening, sender, sweeper, timers, watchdog, webhooks
 from paynode.services.simulation import Simulation
 from paynode.sources.rates import RateSource, opened
+from paynode.sources.screening.base import AddressSource
+from paynode.sources.screening.oracle import Oracle
+from paynode.sources.screening.provider import opened as opened_provider
 from paynode.store import chain, provider_usage, stores
 from paynode.store import database as databases
 from paynode.store.crash import CrashPoints
@@ -88,6 +91,7 @@ class Node:
     chains: Mapping[str, Chain]
     worlds: Mapping[str, World]  # of simulated networks
     sources: Sequence[RateSource]
+    address_sources: Mapping[str, Sequence[AddressSource]]  # by network
     outbound: Outbound
     crash: CrashPoints
     clock: Callable[[], datetime]
@@ -224,6 +228,10 @@ async def _start_common(services: trio.Nursery, node: Node, progress: Progress) 
     beat = progress.beater("auditor", AUDIT_PATIENCE_SECONDS)
     path = node.config.node.database
     await services.start(_outlast, partial(auditor.run, database, catalogue, path, clock=clock, beat=beat))
+    beat = progress.beater("screening", PATIENCE_SECONDS)
+    parsers = {network.family: node.chains[name].parse_address for name, network in catalogue.networks.items()}
+    screen = partial(screening.run, database, catalogue, parsers.values(), node.address_sources)
+    await services.start(_outlast, partial(screen, clock=clock, beat=beat))
     if node.sources:
         beat = progress.beater("rates", SHORT_PATIENCE_SECONDS)
         await services.start(_outlast, partial(rates.run, database, catalogue, node.sources, clock=clock, beat=beat))
@@ -291,10 +299,39 @@ async def _opened(config: Config, clock: Callable[[], datetime]) -> AsyncIterato
         sources = opened(config.rates.sources, clock)
         for source in sources:
             stack.push_async_callback(source.aclose)
+        address_sources = _address_sources(config, chains)
+        for each in (each for found in address_sources.values() for each in found):
+            stack.push_async_callback(each.aclose)
         outbound = await stack.enter_async_context(Outbound(config.webhook_allow))
         branches = database.read(stores.accounts)
         xpubs = {branch.account: branch.xpub for branch in branches if branch.family == Family.EVM}
-        yield Node(config, database, catalogue, chains, worlds, sources, outbound, crash, clock, clock(), xpubs)
+        yield Node(
+            config,
+            database,
+            catalogue,
+            chains,
+            worlds,
+            sources,
+            address_sources,
+            outbound,
+            crash,
+            clock,
+            clock(),
+            xpubs,
+        )
+
+
+def _address_sources(config: Config, chains: Mapping[str, Chain]) -> Mapping[str, Sequence[AddressSource]]:
+    """By network, who beside our lists is asked about the senders of deposits."""
+    found: dict[str, list[AddressSource]] = {}
+    provider = config.screening.provider
+    for name, network in chains.items():
+        oracle = config.networks[name].sanctions_oracle
+        if oracle is not None and isinstance(network, EvmChain):
+            found.setdefault(name, []).append(Oracle(partial(network.is_sanctioned, oracle)))
+        if provider is not None:
+            found.setdefault(name, []).append(opened_provider(provider))
+    return found
 
 
 def _evm(network: Network, database: Database, clock: Callable[[], datetime]) -> EvmChain:

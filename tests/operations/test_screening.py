@@ -41,7 +41,8 @@ class ScreenedNode(SimNode):
         self.list.write_text("\n".join([*addresses, "#" * (size + 1)]))
 
     async def screen(self) -> None:
-        await self.screener.one_round()
+        while await self.screener.one_round():
+            continue
 
     def release(self, deposit_id: str) -> None:
         self.database.write(release, self.catalogue, deposit_id, "looked into", self.clock())
@@ -228,7 +229,7 @@ async def test_where_screening_is_required_a_stale_list_keeps_money_back_until_t
     assert node.states(before) == ("paid", "exact")
     node.run("update screening_lists set as_of = null")
     held = await node.paid(GOOD)
-    node.database.write(screening.judge_due, node.catalogue, node.clock())
+    node.database.write(screening.judge_due, node.catalogue, (), node.clock())
     await node.turn(4)
     assert (node.states(held), node.deposit(held).stage) == (("confirming", "exact"), "confirmed")
     assert (node.deposit(before).sweep_wait, node.sweeps()) == ("lists_stale", [])

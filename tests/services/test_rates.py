@@ -14,7 +14,8 @@ from tests.lab.shop import NOW, Shop, open_shop, sim_config
 from paynode.domain.quote import Rate
 from paynode.operations import rates as operations
 from paynode.services import rates as service
-from paynode.sources.rates import Pair, SourceFailed
+from paynode.sources.http import SourceFailed
+from paynode.sources.rates import Pair
 from paynode.store import rates
 
 URLS = '[rates]\nurls = { a = "http://127.0.0.1/{base}/{quote}" }\n'  # so that the config has a source; nobody opens it

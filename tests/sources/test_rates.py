@@ -14,11 +14,11 @@ from tests.sources.exchange import Exchange, Query, Reply, Script, exchange, sai
 from paynode.config import RateSource as Configured
 from paynode.config import Secret
 from paynode.domain.quote import Rate
-from paynode.sources.rates import BASE_URLS, RateSource, SourceFailed, opened
+from paynode.sources.http import BODY_BYTES_MAX, HttpClient, SourceFailed
+from paynode.sources.rates import BASE_URLS, RateSource, opened
 from paynode.sources.rates.binance import Binance
 from paynode.sources.rates.coinbase import Coinbase
 from paynode.sources.rates.custom import Custom
-from paynode.sources.rates.http import BODY_BYTES_MAX, HttpClient
 from paynode.sources.rates.kraken import Kraken
 
 MS = int(NOW.timestamp() * 1000)

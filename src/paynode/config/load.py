@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -14,7 +14,7 @@ from paynode.config.evm import account_of, parse_account_xpub, parse_treasury
 from paynode.config.mistakes import ConfigMistakes, Mistake, Wrong
 from paynode.config.networks import read_networks
 from paynode.config.rates import read_rates
-from paynode.config.screening import read_policy, read_screening
+from paynode.config.screening import read_policy, read_screening, unscreened
 from paynode.config.secrets import Credentials, betrayed
 from paynode.config.shapes import (
     Config,
@@ -82,8 +82,9 @@ def read_config(
         mode, node = _node(top, path.parent)
         custody, xpub = _custody(top, mode, credentials, require_mnemonic=require_mnemonic)
         networks = read_networks(top, reading, mode, credentials)
-        screening = read_screening(top, path.parent)
-        stores = _stores(top, reading, custody, xpub, screening)
+        unasked = [each.name for each in networks.values() if each.is_enabled and each.sanctions_oracle is None]
+        screening = read_screening(top, path.parent, credentials, unasked)
+        stores = _stores(top, reading, custody, xpub, screening, unasked)
         invoices = _invoices(top)
         rates, static_rates = read_rates(top, mode, credentials)
         with top.table("webhooks") as webhooks:
@@ -193,7 +194,9 @@ def _xpub(table: Table, mode: CustodyMode) -> str | None:
         return xpub.optional("evm", parse_account_xpub, None)
 
 
-def _stores(top: Table, reading: Reading, custody: Custody, xpub: str | None, screening: Screening) -> dict[str, Store]:
+def _stores(
+    top: Table, reading: Reading, custody: Custody, xpub: str | None, screening: Screening, unasked: Sequence[str]
+) -> dict[str, Store]:
     stores: dict[str, Store] = {}
     for store_id, table in top.table("stores").named_tables():
         if not _STORE_ID.fullmatch(store_id):
@@ -213,7 +216,7 @@ def _stores(top: Table, reading: Reading, custody: Custody, xpub: str | None, sc
                 treasuries=MappingProxyType(treasuries),
                 xpub_evm=_xpub(store, custody.mode),
                 payer_may_cancel=store.optional("payer_may_cancel", boolean, False),
-                screening=read_policy(store.table("screening"), screening.policy, is_on=bool(screening.deny_files)),
+                screening=read_policy(store.table("screening"), screening.policy, unscreened(screening, unasked)),
             )
     if not stores:
         nothing = MappingProxyType[str, str]({})

@@ -109,6 +109,7 @@ def _network(
     native = _native(table)
     tokens = _tokens(name, table, native, is_evm=is_evm)
     explorer = table.optional("explorer", base_url, None)
+    oracle = table.optional("sanctions_oracle", parse_address, None) if is_evm else None
     sweep = _sweep(table, native)
     budget = _budget(table)
     is_enabled = table.optional("enabled", boolean, True)
@@ -125,6 +126,7 @@ def _network(
         native=native or NativeCoin("", 0),
         tokens=MappingProxyType(tokens),
         explorer=explorer,
+        sanctions_oracle=oracle,
         sweep=sweep,
         budget=budget,
         is_enabled=is_enabled,

@@ -18,6 +18,7 @@ SECRET_BYTES_MAX = 4096
 URL_REMEDY = 'Write it like "https://rpc.example.com/{credential:rpc_key}"'
 RATES_URL_REMEDY = 'Write it like "https://rates.example.com/v1/{base}/{quote}"'
 PAIR = ("{base}", "{quote}")
+SCREENING_URL_REMEDY = 'Write it like "https://aml.example.com/v1/{network}/{address}"'
 _NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}"  # no slash, no leading dot: it becomes a file's name
 _PLACEHOLDER = re.compile(rf"\{{credential:({_NAME})\}}")
 _URL_SAFE = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@%/-]+")
@@ -157,6 +158,26 @@ class Credentials:
         if not all(url.reveal().count(name) == 1 for name in PAIR):
             raise Wrong("does not have {base} and {quote} in it, once each", RATES_URL_REMEDY)
         return url
+
+    def screening_url(self, value: object) -> Secret:
+        """The URL of somebody who knows addresses: its credentials put in place, `{network}` and `{address}` left."""
+        http_url(value, remedy=SCREENING_URL_REMEDY)
+        url = self._filled(value, ("{network}", "{address}"), SCREENING_URL_REMEDY)
+        if url.reveal().count("{address}") != 1:
+            raise Wrong("does not have {address} in it, once", SCREENING_URL_REMEDY)
+        return url
+
+    def header(self, value: object) -> Secret:
+        """The value of a header, its `{credential:NAME}` put in place."""
+        remedy = 'Write it like "{credential:aml_key}"'
+        if not isinstance(value, str) or not value.isascii() or not value.isprintable() or not 0 < len(value) <= 500:
+            raise Wrong("is not a header's value", remedy)
+        if "{" in _PLACEHOLDER.sub("", value):
+            raise Wrong("has a placeholder that is not understood", remedy)
+        filled = _PLACEHOLDER.sub(lambda placeholder: self.find(placeholder[1]).reveal(), value)
+        if not filled.isascii() or not filled.isprintable():
+            raise Wrong("uses a credential with characters that a header must not have", "Put a single line into it")
+        return Secret(filled)
 
     def _filled(self, value: object, kept: Sequence[str], remedy: str) -> Secret:
         """A URL with its credentials in it, and no other placeholders but those `kept`."""

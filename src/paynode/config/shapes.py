@@ -105,6 +105,7 @@ class Network:
     native: NativeCoin
     tokens: Mapping[str, Token]  # by symbol
     explorer: str | None  # without a slash at its end
+    sanctions_oracle: str | None  # a contract that lists addresses
     sweep: SweepLimits
     budget: Budget  # of each provider
     is_enabled: bool
@@ -166,10 +167,20 @@ class DenyFile:
 
 
 @dataclass(frozen=True, slots=True)
+class ScreeningProvider:
+    """A service that is asked about addresses."""
+
+    name: str  # its host, which may be shown
+    url: Secret  # with {address} in it, and perhaps {network}
+    headers: Mapping[str, Secret]
+
+
+@dataclass(frozen=True, slots=True)
 class Screening:
     """Who is asked about the senders of deposits, and what becomes of what they say."""
 
     deny_files: tuple[DenyFile, ...]
+    provider: ScreeningProvider | None
     age_max: timedelta | None  # of those files; None: they are never too old
     policy: Policy  # of stores that say nothing else
 

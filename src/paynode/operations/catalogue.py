@@ -31,7 +31,9 @@ class Catalogue:
 
     def is_screened(self, network: str) -> bool:
         """Whether somebody is asked about the senders of deposits on a network."""
-        return bool(self.config.screening.deny_files)
+        screening = self.config.screening
+        is_asked = bool(screening.deny_files) or screening.provider is not None
+        return is_asked or self.config.networks[network].sanctions_oracle is not None
 
     @property
     def is_live(self) -> bool:

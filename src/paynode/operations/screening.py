@@ -1,6 +1,7 @@
 """Screening deposits: what the lists say of their senders, what follows from it, and a person's word against it."""
 
-from dataclasses import replace
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import structlog
@@ -27,13 +28,40 @@ AT_ONCE = 50  # of one transaction
 log = structlog.get_logger()
 
 
-def judge_due(tx: Tx, catalogue: Catalogue, now: datetime) -> bool:
-    """Judge the deposits that somebody is to be asked about; tells whether there may be more."""
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A deposit whose senders others than our lists are to be asked about."""
+
+    deposit_id: str
+    network: str
+    senders: tuple[str, ...]
+
+
+def judge_due(
+    tx: Tx, catalogue: Catalogue, asked_networks: Collection[str], now: datetime
+) -> tuple[list[Question], bool]:
+    """Judge the deposits that somebody is to be asked about by what is known here.
+
+    Returns those that somebody out there is to be asked about too, on `asked_networks`, and whether there may be more.
+    """
+    questions: list[Question] = []
     due = screening.due(tx, now, AT_ONCE)
     for deposit_id in due:
         placed = deposits.placed(tx, deposit_id)
-        note(tx, catalogue, placed, _findings(tx, catalogue, placed, now), now)
-    return len(due) == AT_ONCE
+        known = _findings(tx, catalogue, placed, now)
+        senders, network = _senders(placed), placed.deposit.network
+        is_known = placed.deposit.screening in STANDING or conclude(known).verdict is Verdict.FLAGGED
+        if is_known or not senders or network not in asked_networks:
+            note(tx, catalogue, placed, known, now)
+        else:
+            questions.append(Question(deposit_id, network, tuple(senders)))
+    return questions, len(due) == AT_ONCE
+
+
+def answered(tx: Tx, catalogue: Catalogue, deposit_id: str, said: Sequence[Finding], now: datetime) -> None:
+    """Judge a deposit by what others said of its senders, and by what is known here."""
+    placed = deposits.placed(tx, deposit_id)
+    note(tx, catalogue, placed, [*_findings(tx, catalogue, placed, now), *said], now)
 
 
 def use_list(tx: Tx, catalogue: Catalogue, name: str, read: ReadList, now: datetime) -> None:

@@ -17,7 +17,8 @@ from paynode.domain.rates import FIRST_HOLD, Pending, judge, through
 from paynode.operations import rates
 from paynode.operations.catalogue import Catalogue
 from paynode.operations.pricing import usable
-from paynode.sources.rates.base import Pair, RateSource, SourceFailed
+from paynode.sources.http import SourceFailed
+from paynode.sources.rates.base import Pair, RateSource
 from paynode.store import bells
 from paynode.store.database import Database, Tx
 

@@ -53,6 +53,18 @@ async def test_a_chain_without_base_fees_gets_legacy_transactions() -> None:
         assert await s.chain.balance_units(native(s), OURS) == 0
 
 
+async def test_an_oracle_answers_yes_or_no_and_what_is_no_contract_answers_nothing() -> None:
+    oracle, bad, good = f"0x{'0a' * 20}", f"0x{'bd' * 20}", f"0x{'aa' * 20}"
+    async with scene(providers=2) as s:
+        # calldataload(4) == bad, as one word
+        await s.lab.rpc("anvil_setCode", oracle, f"0x60043573{bad[2:]}145f5260205ff3")
+        s.liars[0].twist = lambda call, answer: result(call, "0x") if call["method"] == "eth_call" else answer
+        assert await s.chain.is_sanctioned(oracle, bad) is True
+        assert await s.chain.is_sanctioned(oracle, good) is False
+        with pytest.raises(Unavailable):
+            await s.chain.is_sanctioned(good, bad)
+
+
 async def test_a_bump_keeps_nonce_and_recipient_and_raises_both_fees_by_an_eighth() -> None:
     async with scene() as s:
         await s.lab.send_native(OURS, 2 * ETHER)

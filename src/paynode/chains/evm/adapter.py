@@ -169,6 +169,16 @@ class EvmChain:
             return await self._reads(provider).token_balance(asset.contract, address)
         return int(await provider.call("eth_getBalance", [address, "latest"], Quantity), 16)
 
+    async def is_sanctioned(self, oracle: str, address: str) -> bool:
+        """Whether the contract at `oracle` lists an address, as the first provider says that can tell."""
+        failures: list[str] = []
+        for provider in self._pool.providers() or (self._pool.first,):
+            try:
+                return await self._reads(provider).is_sanctioned(oracle, address)
+            except ProviderFailed as failure:
+                failures.append(str(failure))
+        raise Unavailable("; ".join(failures))
+
     async def listing_trouble(self, asset: Asset) -> str | None:
         """What a contract says of its decimals is never believed, only compared."""
         if asset.contract is None:

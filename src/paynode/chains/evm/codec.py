@@ -18,6 +18,7 @@ TRANSFER_TOPIC = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523
 BALANCE_OF = "0x70a08231"
 DECIMALS = "0x313ce567"
 TRANSFER = "0xa9059cbb"
+IS_SANCTIONED = "0xdf592f7d"  # isSanctioned(address), as Chainalysis and others publish it
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +124,10 @@ def _native_row(
 
 def call_balance_of(address: str) -> str:
     return BALANCE_OF + address_topic(address)[2:]
+
+
+def call_is_sanctioned(address: str) -> str:
+    return IS_SANCTIONED + address_topic(address)[2:]
 
 
 def call_transfer(recipient: str, units: int) -> str:

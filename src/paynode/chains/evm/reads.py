@@ -11,7 +11,7 @@ from typing import Any
 
 import trio
 
-from paynode.chains.evm.codec import DECIMALS, address_topic, call_balance_of, log_filter
+from paynode.chains.evm.codec import DECIMALS, address_topic, call_balance_of, call_is_sanctioned, log_filter
 from paynode.chains.evm.log_range import LogRange
 from paynode.chains.evm.look import Header, Look, Looker
 from paynode.chains.evm.traces import FlatTrace, InnerTransfer, NestedTrace, TraceMethod, of_flat, of_nested
@@ -211,6 +211,14 @@ class Reads:
     async def has_code(self, address: str) -> bool:
         answer: str = await self._ask("eth_getCode", [address, "latest"], Bytes)
         return len(answer) > len("0x")
+
+    async def is_sanctioned(self, oracle: str, address: str) -> bool:
+        """What a contract that keeps a list of addresses says of one; anything but yes or no is no answer."""
+        answer: str = await self.provider.call(
+            "eth_call", [{"to": oracle, "data": call_is_sanctioned(address)}, "latest"], str
+        )
+        self._check(ONE_WORD.fullmatch(answer) is not None and int(answer, 16) in {0, 1}, "eth_call")
+        return int(answer, 16) == 1
 
     async def token_decimals(self, contract: str) -> int | None:
         """What the contract says; None: nothing that can be read. ERC-20 does not ask for it."""

@@ -4,14 +4,14 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from paynode.config import RateSource as Configured
-from paynode.sources.rates.base import Pair, RateSource, SourceFailed
+from paynode.sources.http import HttpClient
+from paynode.sources.rates.base import Pair, RateSource
 from paynode.sources.rates.binance import Binance
 from paynode.sources.rates.coinbase import Coinbase
 from paynode.sources.rates.custom import Custom
-from paynode.sources.rates.http import HttpClient
 from paynode.sources.rates.kraken import Kraken
 
-__all__ = ["Pair", "RateSource", "SourceFailed", "opened"]
+__all__ = ["Pair", "RateSource", "opened"]
 
 BASE_URLS = {
     "kraken": "https://api.kraken.com",

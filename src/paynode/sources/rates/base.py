@@ -1,4 +1,4 @@
-"""The RateSource Protocol: all that the node needs of somebody who knows prices, and its one error."""
+"""The RateSource Protocol: all that the node needs of somebody who knows prices."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -6,15 +6,6 @@ from typing import Protocol
 from paynode.domain.quote import Rate
 
 Pair = tuple[str, str]  # a coin's symbol, lower case; a currency, upper case
-
-
-class SourceFailed(Exception):
-    """The source gave no usable answer; trying later may help. The message is for people and holds no secret."""
-
-    def __init__(self, reason: str, retry_after_seconds: int | None = None) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.retry_after_seconds = retry_after_seconds  # how long it asks us to stay away
 
 
 class RateSource(Protocol):

@@ -13,8 +13,8 @@ import msgspec
 
 from paynode.domain.quote import Rate
 from paynode.domain.rates import inverse, middle
-from paynode.sources.rates.base import Pair, SourceFailed
-from paynode.sources.rates.http import HttpClient
+from paynode.sources.http import HttpClient, SourceFailed
+from paynode.sources.rates.base import Pair
 from paynode.sources.rates.markets import Market, Markets
 
 NAMES_PATH = "/api/v3/ticker/price"

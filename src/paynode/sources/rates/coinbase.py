@@ -10,8 +10,8 @@ from decimal import Decimal
 import msgspec
 
 from paynode.domain.quote import Rate
-from paynode.sources.rates.base import Pair, SourceFailed
-from paynode.sources.rates.http import HttpClient
+from paynode.sources.http import HttpClient, SourceFailed
+from paynode.sources.rates.base import Pair
 
 PATH = "/v2/exchange-rates"
 

@@ -15,8 +15,8 @@ from typing import Annotated
 import msgspec
 
 from paynode.domain.quote import Rate
-from paynode.sources.rates.base import Pair, SourceFailed
-from paynode.sources.rates.http import HttpClient
+from paynode.sources.http import HttpClient, SourceFailed
+from paynode.sources.rates.base import Pair
 
 
 class _Priced(msgspec.Struct):

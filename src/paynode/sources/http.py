@@ -1,4 +1,4 @@
-"""The HTTP client of the sources of rates: one per source, with a deadline and a size for every answer.
+"""The HTTP client of the sources: one per source, with a deadline and a size for every answer. And their one error.
 
 No redirect is followed, no proxy variable is read, nothing is unpacked: what is small on the wire stays small.
 """
@@ -16,16 +16,24 @@ import httpx
 import msgspec
 import trio
 
-from paynode.sources.rates.base import SourceFailed
-
 DEADLINE_SECONDS = 8.0  # of one answer
 BODY_BYTES_MAX = 2**20
+NO_HEADERS: Mapping[str, str] = {}
 IDLE_SECONDS_MAX = 90  # longer than a round, so that a connection serves the next one
 
 # httpx announces every request at INFO, with its full URL, which may hold a key.
 logging.getLogger("httpx").setLevel(logging.WARNING)
 
 T = TypeVar("T")
+
+
+class SourceFailed(Exception):
+    """The source gave no usable answer; trying later may help. The message is for people and holds no secret."""
+
+    def __init__(self, reason: str, retry_after_seconds: int | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.retry_after_seconds = retry_after_seconds  # how long it asks us to stay away
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +69,7 @@ class HttpClient:
         self,
         base_url: str = "",
         *,
+        headers: Mapping[str, str] = NO_HEADERS,
         deadline_seconds: float = DEADLINE_SECONDS,
         body_bytes_max: int = BODY_BYTES_MAX,
     ) -> None:
@@ -73,7 +82,12 @@ class HttpClient:
             follow_redirects=False,
             timeout=None,  # noqa: S113  # the deadline of the whole answer stands above
             limits=httpx.Limits(max_connections=2, keepalive_expiry=IDLE_SECONDS_MAX),
-            headers={"accept": "application/json", "accept-encoding": "identity", "user-agent": "paynode"},
+            headers={
+                "accept": "application/json",
+                "accept-encoding": "identity",
+                "user-agent": "paynode",
+                **headers,
+            },
         )
 
     async def get(self, url: str, query: Mapping[str, str] | None = None) -> Answer:
