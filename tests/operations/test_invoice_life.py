@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from tests.lab.simnode import SimNode
 
+from paynode.domain.addresses import AddressMode, AddressPolicy
 from paynode.domain.errors import Rejected
 from paynode.domain.invoice import Type
 from paynode.operations import changing, invoices
@@ -30,6 +31,7 @@ ACTIONS: list[Callable[..., LoadedInvoice]] = [
     *(invoices.cancel, invoices.accept, invoices.requote),
     *(changing.archive, changing.unarchive),
 ]
+CAROUSEL = AddressPolicy(AddressMode.REUSE, timedelta(minutes=10))
 KINDS: list[dict[str, Any]] = [
     {},
     {"markup_percent": Decimal(10), "methods": ["alpha_usdt", "beta_usdt"]},
@@ -38,8 +40,10 @@ KINDS: list[dict[str, Any]] = [
     {"amount": None, "type": Type.REUSABLE},
     {"amount": None, "type": Type.REUSABLE, "min_amount": Decimal(7)},
     {"type": Type.POOL, "expires_in": timedelta(hours=2)},
+    {"address_policy": CAROUSEL},
+    {"address_policy": CAROUSEL, "type": Type.POOL, "expires_in": timedelta(minutes=20)},
 ]
-which = st.integers(0, 5)
+which = st.integers(0, 8)
 
 
 class Shop(RuleBasedStateMachine):
@@ -63,7 +67,7 @@ class Shop(RuleBasedStateMachine):
         trio.run(self.node.mine, 2)
         self.ids.append(self.node.create())
 
-    @precondition(lambda self: len(self.ids) < 6)
+    @precondition(lambda self: len(self.ids) < 9)
     @rule(kind=st.sampled_from(KINDS))
     def an_invoice_is_made(self, kind: dict[str, Any]) -> None:
         self.ids.append(self.node.create(**kind))
@@ -132,5 +136,5 @@ class Shop(RuleBasedStateMachine):
                 assert final >= (record.amount or record.min_amount or 1)
 
 
-Shop.TestCase.settings = settings(max_examples=15, stateful_step_count=30)
+Shop.TestCase.settings = settings(max_examples=12, stateful_step_count=40)
 TestShop = Shop.TestCase
