@@ -144,6 +144,8 @@ def hold_to_contract(app: QuartTrio, method: str, path: str, reply: Reply) -> No
     if reply.status >= 400:
         declared = {(problem.status, problem.code) for problem in problems_of(route)}
         assert (reply.status, reply.json["code"]) in declared, f"{route.name} does not declare this problem"
+    elif route.exporter is not None:
+        assert (reply.status, reply.headers["Content-Type"]) == (200, f"{route.media}; charset=utf-8")
     elif route.writer is not None:
         assert reply.status in {route.status, 304}
     elif route.shows is None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from paynode.api import csv
 from paynode.api.event_shapes import EVENT_SHAPES
 from paynode.api.operations import operation, operation_id, path_of, shared_headers, shared_responses, tag_of
 from paynode.api.problems import Problem
@@ -52,7 +53,7 @@ def show(shelf: Shelf) -> bytes:
 
 def document(served: Iterable[Route], *, version: str, url: str) -> Schema:
     """The contract of these routes; pages for people are no part of it."""
-    told = [route for route in served if route.media in {"application/json", EVENT_STREAM}]
+    told = [route for route in served if route.media in {"application/json", csv.MEDIA, EVENT_STREAM}]
     if len({operation_id(route) for route in told}) != len(told):
         raise AssertionError("two operations have the same id")
     by_path = {path: list(group) for path, group in groupby(sorted(told, key=path_of), key=path_of)}

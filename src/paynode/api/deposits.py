@@ -101,7 +101,7 @@ def list_all(call: Call[DepositListQuery], tx: Tx) -> Answer:
     wanted = deposit_filter(call, call.form)
     found = deposit_lists.page_of(tx, wanted, call.form.page)
     total = deposit_lists.count(tx, wanted) if "total" in call.form.include else None
-    return page_answer(found.map(lambda placed: _view(call, tx, placed)), total)
+    return page_answer(found.map(lambda placed: deposit_shown(call, tx, placed)), total)
 
 
 @routes.post("/v1/deposits/search", SearchForm, scope="deposits:read", shows=ListView[DepositView])
@@ -119,7 +119,9 @@ def search(call: Call[SearchForm], tx: Tx) -> Answer:
         address=form.address,
         tx_hash=form.tx_hash,
     )
-    return page_answer(deposit_lists.page_of(tx, wanted, Page(LIMIT_MAX)).map(lambda each: _view(call, tx, each)), None)
+    return page_answer(
+        deposit_lists.page_of(tx, wanted, Page(LIMIT_MAX)).map(lambda each: deposit_shown(call, tx, each)), None
+    )
 
 
 @routes.get("/v1/deposits/<deposit_id>", scope="deposits:read", shows=DepositView)
@@ -128,7 +130,7 @@ def show(call: Call[Nothing], tx: Tx) -> Answer:
     placed = rows.by_id(tx, call.path["deposit_id"])
     if placed is None or call.store_id not in {None, placed.deposit.store_id}:
         raise NotFound("deposit")
-    return answer(_view(call, tx, placed))
+    return answer(deposit_shown(call, tx, placed))
 
 
 @routes.post(
@@ -143,7 +145,7 @@ def assign(call: Call[AssignForm], tx: Tx) -> Answer:
     placed = assigning.assign(
         tx, call.node.catalogue, call.path["deposit_id"], call.form.invoice, call.now, store_id=call.store_id
     )
-    return answer(_view(call, tx, placed))
+    return answer(deposit_shown(call, tx, placed))
 
 
 @routes.post(
@@ -158,10 +160,11 @@ def release(call: Call[ReleaseForm], tx: Tx) -> Answer:
     placed = screening.release(
         tx, call.node.catalogue, call.path["deposit_id"], call.form.note, call.now, store_id=call.store_id
     )
-    return answer(_view(call, tx, placed))
+    return answer(deposit_shown(call, tx, placed))
 
 
-def _view(call: Call[Any], tx: Tx, placed: PlacedDeposit) -> DepositView:
+def deposit_shown(call: Call[Any], tx: Tx, placed: PlacedDeposit) -> DepositView:
+    """A deposit with what its invoice says of it."""
     record = placed.deposit
     loaded = None if record.invoice_id is None else loading.load(tx, record.invoice_id)
     head_number = chain.network(tx, record.network).head_number or 0

@@ -1,7 +1,7 @@
 """The one gate that every request passes: who calls, may they, how often; then the handler, in one transaction."""
 
 import hashlib
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -17,7 +17,7 @@ from paynode.api.node import ApiNode
 from paynode.api.pages.layout import POLICY
 from paynode.api.query import read_query
 from paynode.api.refusals import Refusal, forbidden, malformed, not_from_there, too_many, unauthorized
-from paynode.api.routes import Call, Opener, Route, Routes, Shelf, Writer
+from paynode.api.routes import Call, Exporter, Opener, Piece, Route, Routes, Shelf, Writer
 from paynode.api.streams import Places, flow
 from paynode.api.throttle import Throttle, client_name
 from paynode.operations import once
@@ -70,6 +70,8 @@ class Gate:
     def _view_of(self, route: Route) -> View:
         if route.writer is not None:
             return self._document_view(route, route.writer)
+        if route.exporter is not None:
+            return self._export_view(route, route.exporter)
         return self._view(route) if route.opener is None else self._stream_view(route, route.opener)
 
     def _document_view(self, route: Route, writer: Writer) -> View:
@@ -83,6 +85,33 @@ class Gate:
             response = Response(written, content_type=route.media)
             response.headers["Content-Security-Policy"] = POLICY
             return conditional(response, etag_of(written))
+
+        return view
+
+    def _export_view(self, route: Route, exporter: Exporter[Any]) -> View:
+        file = route.path.rpartition("/")[2]
+
+        async def view(**path: str) -> Response:
+            now = self._node.clock()
+            key = self._admitted(route, now)
+            name = self._client() if key is None else key.id
+            if not self._places.has_room(name):
+                raise too_many("Too many exports and streams are open: wait until one ends.", FULL_SECONDS)
+            call = self._call(route, key, path, b"", now)
+            first = await self._readers.read(lambda tx: exporter(call, tx, None))  # and if that is refused, all of it
+
+            async def pieces() -> AsyncGenerator[bytes, None]:
+                with self._places.taken(name):
+                    piece = first
+                    yield piece.data
+                    while piece.cursor is not None:
+                        piece = await self._readers.read(partial(_next_piece, exporter, call, piece.cursor))
+                        yield piece.data
+
+            response = Response(pieces(), content_type=f"{route.media}; charset=utf-8")
+            response.timeout = None  # the server ends what its client does not take
+            response.headers["Content-Disposition"] = f'attachment; filename="{now:%Y-%m-%d}-{file}"'
+            return response
 
         return view
 
@@ -214,6 +243,10 @@ class Gate:
         forwarded = ",".join(request.headers.getlist("X-Forwarded-For"))
         peer = str(client[0]) if client else ""
         return client_address(peer, forwarded, self._node.catalogue.config.node.trusted_proxies)
+
+
+def _next_piece(exporter: Exporter[Any], call: Call[Any], cursor: str, tx: Tx) -> Piece:
+    return exporter(call, tx, cursor)
 
 
 def _query(route: Route) -> Form:

@@ -40,8 +40,8 @@ def tag_of(route: Route) -> str:
 
 def operation_id(route: Route) -> str:
     """The resource and what is done: the handler's name, which generated clients depend on."""
-    act = route.handler or route.action or route.writer or route.opener
-    assert act is not None, "a route has one of the four"
+    act = route.handler or route.action or route.writer or route.opener or route.exporter
+    assert act is not None, "a route has one of the five"
     tag = tag_of(route)
     return f"{tag}_{act.__name__.removesuffix('_all').removesuffix(f'_{tag}')}"
 
@@ -102,6 +102,12 @@ def _query_parameter(parameter: Parameter, *, is_required: bool) -> Schema:
     return found
 
 
+def _shown(route: Route) -> Schema:
+    if route.exporter is not None:
+        return {"type": "string"}
+    return {"type": "object"} if route.writer is not None else reference(route.shows)
+
+
 def _answer(route: Route, told: Sequence[Route]) -> Schema:
     names = ["X-Request-Id", "RateLimit", "RateLimit-Policy"]
     if route.scope is None and route.method == "GET" and route.opener is None:
@@ -113,8 +119,7 @@ def _answer(route: Route, told: Sequence[Route]) -> Schema:
         said = "Server-sent events without an end; each has this as its data."
     found: Schema = {"description": said, "headers": _headers(names)}
     if route.shows is not None:
-        schema = {"type": "object"} if route.writer is not None else reference(route.shows)
-        found["content"] = {route.media: {"schema": schema}}
+        found["content"] = {route.media: {"schema": _shown(route)}}
     if links := _links(route, told):
         found["links"] = links
     return found

@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar, overload
 
 import msgspec
 
+from paynode.api import csv
 from paynode.api.body import Form, Nothing
 from paynode.api.node import ApiNode
 from paynode.api.problem_types import problem_types
@@ -88,6 +89,15 @@ class Shelf:
     path: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of an answer that is too long to be made at once."""
+
+    data: bytes
+    cursor: str | None  # what to ask for the next part with; None: this is the last
+
+
+Exporter = Callable[[Call[F], Tx, str | None], Piece]  # runs in a transaction of its own for each piece
 Writer = Callable[[Shelf], bytes]  # writes a document; NotFound: there is none at this path
 
 
@@ -109,6 +119,7 @@ class Route:
     needs_name: bool = False  # it moves money: only with an Idempotency-Key
     is_long: bool = False  # it reads so much that nobody else should wait for it
     opener: Opener[Any] | None = None
+    exporter: Exporter[Any] | None = None
 
     def __post_init__(self) -> None:
         is_public = self.name in PUBLIC
@@ -136,7 +147,7 @@ class Route:
     @property
     def description(self) -> str:
         """What it does; the first line is its summary."""
-        return inspect.getdoc(self.handler or self.action or self.writer or self.opener) or ""
+        return inspect.getdoc(self.handler or self.action or self.writer or self.opener or self.exporter) or ""
 
 
 class Routes:
@@ -236,6 +247,16 @@ class Routes:
         def declare(action: Action[F]) -> Action[F]:
             self.all.append(Route("POST", path, scope, form, shows, status, tuple(refuses), None, action))
             return action
+
+        return declare
+
+    def export(self, path: str, query: type[Q], *, scope: str) -> Callable[[Exporter[Q]], Exporter[Q]]:
+        """Declare a route that answers with a file of any length, piece by piece."""
+
+        def declare(exporter: Exporter[Q]) -> Exporter[Q]:
+            route = Route("GET", path, scope, query, str, 200, (), None, media=csv.MEDIA, exporter=exporter)
+            self.all.append(route)
+            return exporter
 
         return declare
 

@@ -1,0 +1,78 @@
+"""Exports: what the list lists, as CSV that no spreadsheet takes for a program, however long it is."""
+
+import csv
+import io
+from typing import Any
+
+import pytest
+from tests.api.conftest import Api, Reply, World
+from tests.api.test_lists import book, paid
+
+from paynode.api import csv as written
+from paynode.api import exports
+
+
+def rows(reply: Reply) -> list[dict[str, Any]]:
+    assert reply.status == 200, reply.raw
+    return list(csv.DictReader(io.StringIO(reply.raw.decode(), newline=""), strict=True))
+
+
+async def test_an_export_holds_what_the_list_does_whatever_the_size_of_its_pieces(
+    world: World, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exports, "PIECE", 2)
+    for _ in range(5):
+        await paid(world, api)
+    world.shop.database.write(book, world)
+    for name in ("invoices", "deposits", "ledger", "sweeps"):
+        for query in ({}, {"sort": "created_at"}):
+            reply = await api.get(f"/v1/exports/{name}.csv", **query)
+            listed = (await api.get(f"/v1/{name}", limit="100", **query)).json["data"]
+            assert [row["id"] for row in rows(reply)] == [entry["id"] for entry in listed]
+            assert len(listed) == {"sweeps": 0, "ledger": 2}.get(name, 5)
+            assert reply.headers["Content-Type"] == "text/csv; charset=utf-8"
+            assert reply.headers["Content-Disposition"].startswith('attachment; filename="2026-01-01-')
+
+
+async def test_cells_say_what_the_list_says(world: World, api: Api) -> None:
+    invoice_id = await paid(world, api)
+    await api.invoice(name='=cmd|"calc"!A1', description='two\nlines, and "quotes"', metadata={"size": "12"})
+    odd, plain = rows(await api.get("/v1/exports/invoices.csv"))
+    assert (odd["name"], odd["description"]) == ('\'=cmd|"calc"!A1', 'two\nlines, and "quotes"')
+    assert (odd["metadata"], plain["metadata"], plain["paid_at"]) == ('{"size": "12"}', "", "")
+    assert (plain["id"], plain["amount_paid"], plain["late"], plain["status"]) == (
+        invoice_id,
+        "20.00",
+        "false",
+        "confirming",
+    )
+    [deposit] = rows(await api.get("/v1/exports/deposits.csv"))
+    assert (deposit["amount"], deposit["value"], deposit["tx_hash"]) == ("20", "20.00", "0xcc")
+
+
+async def test_an_export_takes_the_filters_of_its_list_and_refuses_what_it_does(world: World, api: Api) -> None:
+    await paid(world, api)
+    await api.invoice(order_id="W-1")
+    assert len(rows(await api.get("/v1/exports/invoices.csv", order_id="W-1"))) == 1
+    assert rows(await api.get("/v1/exports/invoices.csv", q="nothing")) == []
+    assert rows(await world.caller_of_other_store().get("/v1/exports/invoices.csv")) == []
+    refused = await api.get("/v1/exports/deposits.csv", amount_min="1")
+    assert (refused.status, refused.problems) == (422, {"amount_min": "conflicting"})
+    refused = await api.get("/v1/exports/ledger.csv", currency="???")
+    assert (refused.status, refused.problems) == (422, {"currency": "unknown_currency"})
+
+
+FORMULAS = ["=1+1", "+1+1", "-1+1", "@sum(1)", "\t=1", "\r=1", "\n=1", "\uff1d1", "--1", "-", "+1"]
+
+
+@pytest.mark.parametrize("text", FORMULAS)
+def test_no_cell_begins_a_formula(text: str) -> None:
+    [[cell]] = csv.reader(io.StringIO(written.line([text]).decode(), newline=""), strict=True)
+    assert cell == f"'{text}"
+
+
+@pytest.mark.parametrize("text", ["-4.5", "-12", "0.1", "plain", " padded ", 'a"b', "a,b", "é日本", "a\r\nb", "'=1"])
+def test_all_else_is_itself(text: str) -> None:
+    line = written.line([text, None, True, ["a", "b"], 7])
+    assert line.endswith(b",,true,a b,7\r\n")
+    assert next(csv.reader(io.StringIO(line.decode(), newline=""), strict=True))[0] == text
