@@ -2,14 +2,16 @@
 
 Source of the vector: the test suites of the specification's own libraries,
 https://github.com/standard-webhooks/standard-webhooks (Python:
-libraries/python/tests/test_webhooks.py, `test_sign_function`). The verifier is the same project's Python
-package, `standardwebhooks`. A value that fails is never refreshed from our own
+libraries/python/tests/test_webhooks.py, `test_sign_function`). The verifiers are the same project's packages
+`standardwebhooks` for Python and for Node. A value that fails is never refreshed from our own
 output: it is what merchants' libraries compute.
 """
 
 import base64
 import json
+import subprocess
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -119,3 +121,33 @@ def test_a_hex_signature_is_what_a_shell_makes_of_the_body_and_the_secrets_text(
         "x-signature": "80ec8a89ce3cd22133a1066caecb4d04fea7467657c8514d717ec42c38a5c94c",
         "x-signature-old": "43c7b8e7da764e71167c903116c8632f02ea9874488fcfa6741cddaf18301c80",
     }
+
+
+LAB = Path(__file__).parent.parent / "lab"
+IN_NODE = """
+const { Webhook } = require("standardwebhooks");
+const webhook = (secret, isText) =>
+  isText ? new Webhook(Buffer.from(secret), { format: "raw" }) : new Webhook(secret);
+const outcome = ([secret, isText, headers, body]) => {
+  try { return webhook(secret, isText).verify(body, headers) } catch (error) { return error.message }
+};
+console.log(JSON.stringify(JSON.parse(require("node:fs").readFileSync(0)).map(outcome)));
+"""
+
+
+def test_the_public_library_for_node_verifies_endpoints_and_callbacks_and_nothing_that_was_changed() -> None:
+    now, body = datetime.now(UTC), '{"id":"evt_1","name":"Zahlung für 木"}'
+    endpoint = headers([OTHER, Secret.parse(SECRET)], "evt_1", now, body.encode())
+    callback = headers([Secret.of_any("any text, пароль")], "evt_1", now, body.encode())
+    cases = [
+        (SECRET, False, endpoint, body),
+        (OTHER.reveal(), False, endpoint, body),
+        ("any text, пароль", True, callback, body),
+        (SECRET, False, endpoint, body.replace("evt_1", "evt_2")),
+        ("another text", True, callback, body),
+    ]
+    done = subprocess.run(
+        ["node", "-e", IN_NODE], input=json.dumps(cases), cwd=LAB, capture_output=True, text=True, check=True
+    )
+    refused = "No matching signature found"
+    assert json.loads(done.stdout) == [json.loads(body)] * 3 + [refused] * 2
