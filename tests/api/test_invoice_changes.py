@@ -99,3 +99,23 @@ async def test_a_payer_cancels_only_where_the_store_allows_it(world: World, api:
     assert (await payer.get(path)).json["may_cancel"] is True
     cancelled = (await payer.post(f"{path}/cancel")).json
     assert (cancelled["status"], cancelled["may_cancel"]) == ("cancelled", False)
+
+
+async def test_lists_follow_every_change(api: Api) -> None:
+    changed, deleted = await api.invoice(name="aubergine"), await api.invoice(name="courgette")
+
+    async def found(**query: str) -> list[str]:
+        page = (await api.get("/v1/invoices", include="total", **query)).json
+        assert page["total"] == len(page["data"])
+        return [entry["id"] for entry in page["data"]]
+
+    await patch(api, changed["id"], {"name": "okra", "metadata": {"shelf": "quince"}, "order_id": "77"})
+    assert await found(q="aubergine") == []
+    assert await found(q="okra") == await found(q="quince") == await found(order_id="77") == [changed["id"]]
+    assert await found(q="courgette") == [deleted["id"]]
+    await api.send("DELETE", f"/v1/invoices/{deleted['id']}")
+    assert await found(q="courgette") == []
+    assert await found() == [changed["id"]]
+    await api.post(f"/v1/invoices/{changed['id']}/archive")
+    assert await found() == []
+    assert await found(archived="true") == [changed["id"]]
