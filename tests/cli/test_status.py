@@ -95,7 +95,9 @@ def test_pauses_and_disputes_are_for_a_person(folder: Path) -> None:
     assert [pause["reason"] for pause in view["pauses"]] == ["the books do not balance"]
     (shown,) = view["networks"][0]["disputes"]
     assert (shown["address"], shown["expected_units"], shown["observed_units"]) == ("sim1aa", "5", None)
+    assert view["addresses"][0]["highest_index"] is None
     text = paynode(folder, "status").stdout
     assert "Daemon: answers" in text
+    assert "Addresses: sim, account 0: none issued" in text
     assert "Dispute: sim_usdt of sim1aa: nothing explains it" in text
     assert "paynode resume" in text

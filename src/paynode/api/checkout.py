@@ -57,7 +57,9 @@ def choose(call: Call[Nothing], tx: Tx) -> Answer:
     Doing it again changes nothing, unless the price has lapsed: then it is renewed.
     """
     node, path = call.node, call.path
-    loaded = invoices.provision(tx, node.catalogue, path["invoice_id"], path["method"], node.derive, call.now)
+    loaded = invoices.provision(
+        tx, node.catalogue, path["invoice_id"], path["method"], node.derive, call.now, client=call.client
+    )
     return answer(checkout_view(node.catalogue, loaded, call.now))
 
 

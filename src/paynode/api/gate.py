@@ -1,6 +1,7 @@
 """The one gate that every request passes: who calls, may they, how often; then the handler, in one transaction."""
 
 import hashlib
+import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from datetime import datetime, timedelta
 from functools import partial
@@ -57,6 +58,7 @@ class Gate:
         self._places = Places(STREAMS_PER_KEY, STREAMS_WITH_KEYS)
         self._public_places = Places(PUBLIC_STREAMS_PER_CLIENT, PUBLIC_STREAMS)
         self._simulating = trio.Lock()
+        self._salt = secrets.token_bytes(32)  # so that what limits remember of clients names nobody
         self._routes: list[Route] = []
         self._documents: dict[str, bytes] = {}  # by path, once they were asked for
 
@@ -208,6 +210,7 @@ class Gate:
             now=now,
             store_id=None if key is None else key.store_id,
             key=key,
+            client=hashlib.blake2b(self._client().encode(), key=self._salt, digest_size=16).hexdigest(),
             path=path,
             form=query if is_reading else read_form(route.form, request.headers.get("Content-Type", ""), raw),
         )

@@ -8,6 +8,7 @@ from paynode.api.networks import NetworkView, network_view
 from paynode.api.routes import Call, Routes, answer
 from paynode.config import Mode
 from paynode.operations import outflows, screening_lists
+from paynode.operations.branches import BranchView, branches
 from paynode.operations.once import Answer
 from paynode.operations.outflows import OutflowPauseView
 from paynode.operations.pace import HEARTBEAT_SECONDS
@@ -44,6 +45,7 @@ class NodeView(View, frozen=True, tag_field="object", tag="node"):
     outflows: OutflowsView
     screening: ScreeningView
     networks: list[NetworkView]
+    addresses: list[BranchView]
     started_at: Moment
     now: Moment
 
@@ -69,6 +71,7 @@ def show(call: Call[Nothing], tx: Tx) -> Answer:
             outflows=OutflowsView(paused=bool(pauses), reasons=[outflows.pause_view(pause) for pause in pauses]),
             screening=screening_lists.view(tx, node.catalogue, call.now),
             networks=[network_view(call, tx, network) for network in node.catalogue.config.networks.values()],
+            addresses=branches(tx),
             started_at=moment(node.started_at),
             now=moment(call.now),
         )

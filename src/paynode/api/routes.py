@@ -56,6 +56,7 @@ class Call(Generic[F]):
     store_id: str | None  # whose objects the caller may see; None: everybody's
     path: Mapping[str, str]
     key: ApiKeyRecord | None  # that it was sent with; None: the route is public
+    client: str  # tells one sender from others, and not who it is
     form: F  # what the request says: its body, or of a route that reads its query
 
     def owner(self, wanted: str | None) -> str:

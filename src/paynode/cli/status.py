@@ -13,6 +13,7 @@ from paynode.cli.opening import now, opened
 from paynode.cli.printing import print_json, print_table
 from paynode.cli.problems import told
 from paynode.operations import outflows
+from paynode.operations.branches import branches
 from paynode.operations.catalogue import Catalogue
 from paynode.operations.views.shapes import moment_or_none
 from paynode.store import chain, outgoing, overview, watches
@@ -53,6 +54,7 @@ def _look(tx: Tx, catalogue: Catalogue, at: datetime) -> Report:
         "invoices_set_aside": overview.invoices_set_aside(tx),
         "due_deliveries": overview.due_deliveries(tx, at),
         "abandoned_deliveries": overview.abandoned_deliveries(tx),
+        "addresses": [to_builtins(branch) for branch in branches(tx)],
         "pauses": [to_builtins(outflows.pause_view(record)) for record in outgoing.pauses(tx)],
     }
 
@@ -106,6 +108,9 @@ def _print(view: Report) -> None:
     print_table(heading, [_row(network) for network in view["networks"]])
     click.echo(f"Invoices: {view['open_invoices']} open, {view['invoices_set_aside']} set aside")
     click.echo(f"Webhooks: {view['due_deliveries']} due, {view['abandoned_deliveries']} abandoned")
+    for branch in view["addresses"]:
+        highest = "none issued" if branch["highest_index"] is None else f"highest index {branch['highest_index']}"
+        click.echo(f"Addresses: {branch['family']}, account {branch['account']}: {highest}")
     for network in view["networks"]:
         for dispute in network["disputes"]:
             click.echo(f"Dispute: {dispute['method']} of {dispute['address']}: {dispute['reason']}")

@@ -26,6 +26,7 @@ from paynode.config.shapes import (
     Mode,
     Network,
     Node,
+    PayerAddresses,
     Screening,
     Store,
 )
@@ -258,6 +259,11 @@ def _invoices(top: Table) -> InvoiceDefaults:
             )
             if address_policy.mode is AddressMode.FRESH and address_policy.rest is not None:
                 policy.note("rest", "is only for addresses that are used again", 'Remove it, or set mode = "reuse"')
+        with invoices.table("payer_addresses") as caps:
+            payer_addresses = PayerAddresses(
+                per_client_hour=caps.optional("per_client_hour", whole(1, 1_000_000), 100),
+                per_store_day=caps.optional("per_store_day", whole(1, 1_000_000), 5000),
+            )
         return InvoiceDefaults(
             expires_in=invoices.optional("expires_in", duration(_MINUTE, 365 * _DAY), 30 * _MINUTE),
             monitor_for=invoices.optional("monitor_for", duration(60 * _MINUTE, 365 * _DAY), 7 * _DAY),
@@ -265,6 +271,7 @@ def _invoices(top: Table) -> InvoiceDefaults:
             late_payment=invoices.optional("late_payment", one_of(LatePayment), LatePayment.REVIEW),
             tolerance=tolerance,
             address_policy=address_policy,
+            payer_addresses=payer_addresses,
         )
 
 

@@ -133,6 +133,14 @@ class Store:
 
 
 @dataclass(frozen=True, slots=True)
+class PayerAddresses:
+    """How many addresses payers may have issued and leave unpaid."""
+
+    per_client_hour: int
+    per_store_day: int
+
+
+@dataclass(frozen=True, slots=True)
 class InvoiceDefaults:
     expires_in: timedelta
     monitor_for: timedelta
@@ -140,6 +148,7 @@ class InvoiceDefaults:
     late_payment: LatePayment
     tolerance: Tolerance
     address_policy: AddressPolicy
+    payer_addresses: PayerAddresses
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from paynode.operations.announcing import announce
 from paynode.operations.carousel import Fit, fit_address, rests_until
 from paynode.operations.catalogue import Catalogue, Derive
 from paynode.operations.loading import LoadedInvoice
+from paynode.operations.payer_addresses import admit
 from paynode.operations.views.address import ReusedAddressView
 from paynode.operations.views.shapes import moment
 from paynode.store import bells, chain, holdings, invoices, refused_methods, stores, sweeps, watches
@@ -23,15 +24,22 @@ CLOCK_DOUBT = timedelta(days=1)  # how wrong our clock may have been against the
 
 
 def issue_address(
-    tx: Tx, catalogue: Catalogue, loaded: LoadedInvoice, entry: MethodRecord, derive: Derive, now: datetime
+    tx: Tx,
+    catalogue: Catalogue,
+    loaded: LoadedInvoice,
+    entry: MethodRecord,
+    derive: Derive,
+    now: datetime,
+    client: str | None = None,
 ) -> HoldingRecord:
     """Give the invoice its address for `entry`'s method, one per chain family, watched on every network of it.
 
-    So money sent on a wrong network of the same family is seen as well.
+    So money sent on a wrong network of the same family is seen as well. `client` is who asks for it without a key.
 
     Raises:
         Conflict: the method's network was never looked at, so its money could be missed, or its token is not what the
             config says.
+        TooOften: the client, or payers of the store, left too many unpaid.
     """
     if entry.network not in catalogue.networks:
         raise Conflict("method_disabled", f"{entry.method} is not offered any more.")
@@ -45,6 +53,8 @@ def issue_address(
             tx.ring(bells.WATCHES)  # its scanner rests; otherwise it looks soon, and need not for each address
     issued = holdings.of_invoice(tx, loaded.record.id).get(family)
     if issued is None:
+        if client is not None:
+            admit(tx, catalogue, loaded, family, client, now)
         issued = _issued(tx, catalogue, loaded, family, derive, now)
     else:  # perhaps a network was enabled since
         _watch_everywhere(tx, catalogue, loaded, issued)

@@ -26,18 +26,20 @@ def provision(
     derive: Derive,
     now: datetime,
     store_id: str | None = None,
+    client: str | None = None,
 ) -> LoadedInvoice:
     """Issue the address that `method` is paid to; doing it again changes nothing but a lapsed price.
 
     Raises:
         NotFound: no such invoice, or it does not offer the method.
         Conflict: the invoice is closed or its deadline is over, and the method has no address yet.
+        TooOften: the client, who has no key, or payers of the store left too many unpaid.
     """
     loaded = loading.load(tx, invoice_id, store_id)
     entry = _entry(loaded, method)
     if entry.provisioned_at is None:
         require_payable(tx, loaded, now)
-        issue_address(tx, catalogue, loaded, entry, derive, now)
+        issue_address(tx, catalogue, loaded, entry, derive, now, client)
         renew_if_lapsed(tx, catalogue, loaded, [entry], now)
         return judge_again(tx, catalogue, invoice_id, now, first=[EventType.INVOICE_UPDATED])
     if (
