@@ -34,9 +34,15 @@ from paynode.outbound import Refused
 from paynode.store import chain, rates
 from paynode.store.database import Tx
 
-TWO_STORES = (
-    '[stores.main]\n[stores.other]\naccount = 1\npayer_may_cancel = true\n[rates]\nstatic = { "usdt/USD" = "1" }\n'
-)
+TWO_STORES = """
+[stores.main]
+allowed_origins = ["https://shop.example"]
+[stores.other]
+account = 1
+payer_may_cancel = true
+[rates]
+static = { "usdt/USD" = "1" }
+"""
 
 
 @dataclass
@@ -133,7 +139,7 @@ def route_of(app: QuartTrio, method: str, path: str) -> Route | None:
         name, _ = app.url_map.bind("localhost").match(path.partition("?")[0], method=method)
     except HTTPException:
         return None
-    return ROUTES[name]
+    return ROUTES.get(name)  # None: what browsers ask before a request
 
 
 def hold_to_contract(app: QuartTrio, method: str, path: str, reply: Reply) -> None:

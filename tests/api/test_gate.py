@@ -326,3 +326,30 @@ async def test_a_key_that_asks_without_end_is_told_to_wait_and_others_are_not(
     assert replies[-1].headers["RateLimit"].startswith('"key";r=0;')
     assert 0 < int(replies[-1].headers["Retry-After"]) <= 1000
     assert (await other.get("/v1/stores")).status == 200
+
+
+async def test_a_shops_own_pages_may_do_what_payers_may_do_and_other_pages_may_not(world: World, api: Api) -> None:
+    path, anybody = f"/checkout/{(await api.invoice())['id']}/methods/sim_usdt", Api(world.app, None)
+    own, other = {"Origin": "https://shop.example"}, {"Origin": "https://evil.example"}
+    asked = await anybody.send("OPTIONS", path, headers=own)
+    assert (asked.status, asked.raw) == (204, b"")
+    assert asked.headers["Access-Control-Allow-Origin"] == "https://shop.example"
+    assert asked.headers["Access-Control-Allow-Methods"] == "POST"
+    assert asked.headers["Access-Control-Allow-Headers"] == "Content-Type"
+    assert asked.headers["Vary"] == "Origin"
+    done = await anybody.send("POST", path, headers=own)
+    refused = await anybody.send("POST", path, raw=b"nonsense", headers=own)
+    assert (done.status, refused.status) == (200, 400)
+    for reply in (done, refused):
+        assert reply.headers["Access-Control-Allow-Origin"] == "https://shop.example"
+    for method in ("OPTIONS", "POST"):
+        assert "Access-Control-Allow-Origin" not in (await anybody.send(method, path, headers=other)).headers
+    nowhere = path.replace(path.split("/")[2], "inv_0000000000000000000000000A")
+    assert (await anybody.send("OPTIONS", nowhere, headers=own)).status == 404
+
+
+async def test_the_other_stores_pages_are_not_the_shops_own(world: World) -> None:
+    invoice = await world.caller_of_other_store().invoice()
+    path = f"/checkout/{invoice['id']}/check"
+    asked = await Api(world.app, None).send("OPTIONS", path, headers={"Origin": "https://shop.example"})
+    assert "Access-Control-Allow-Origin" not in asked.headers

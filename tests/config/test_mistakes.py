@@ -21,6 +21,8 @@ TABLE = [
     ('[node]\nmode = "test"\nlisten = []' + CHAIN, "node.listen", "no address", "127.0.0.1"),
     ('[node]\nmode = "test"\nlisten = ["127.0.0.1:99999"]' + CHAIN, "node.listen", "host:port", "8080"),
     ('[node]\nmode = "test"\npublic_url = "pay.example.com"' + CHAIN, "node.public_url", "URL", "https://"),
+    ('[stores.main]\nallowed_origins = ["https://a.b/"]' + CHAIN, "stores.main.allowed_origins", "origin", "path"),
+    ('[stores.main]\nallowed_origins = ["https://a.b:443"]' + CHAIN, "stores.main.allowed_origins", "origin", "path"),
     ('[node]\nmode = "test"\npublic_url = "https://a.b/?x=1"' + CHAIN, "node.public_url", "query", "https://"),
     ('[node]\nmode = "test"\ntrusted_proxies = ["0.0.0.0/0"]' + CHAIN, "node.trusted_proxies", "every", "only"),
     ('[node]\nmode = "test"\ntrusted_proxies = ["10.0.0.1/8"]' + CHAIN, "node.trusted_proxies", "range", "/32"),

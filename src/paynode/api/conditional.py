@@ -5,6 +5,8 @@ import re
 
 from quart import Response, request
 
+from paynode.api.origins import EVERYBODY
+
 KEPT = "private, no-cache"  # by who asked, and asked for again each time
 # What only tells how late it is: whoever has the rest can count by himself.
 _CLOCKS = re.compile(rb'"(?:now":"[^"]*"|(?:[a-z_]+_in)":\d+)')
@@ -17,7 +19,7 @@ def etag_of(body: bytes) -> str:
 
 def conditional(response: Response, etag: str) -> Response:
     """The response as anybody may have it, or 304 to who has it already."""
-    response.headers["Access-Control-Allow-Origin"] = "*"
+    response.headers.update(EVERYBODY)
     response.headers["Cache-Control"] = KEPT
     response.set_etag(etag, weak=True)
     if request.if_none_match.contains_weak(etag):

@@ -15,6 +15,7 @@ from paynode.api.body import Form, read_form
 from paynode.api.clients import client_address
 from paynode.api.conditional import conditional, etag_of
 from paynode.api.node import ApiNode
+from paynode.api.origins import EVERYBODY, allowed, preflight
 from paynode.api.pages.layout import POLICY
 from paynode.api.query import read_query
 from paynode.api.refusals import Refusal, forbidden, malformed, not_from_there, too_many, unauthorized
@@ -67,7 +68,22 @@ class Gate:
         app.url_map.merge_slashes = False
         self._routes = [route for table in tables for route in table.all]
         for route in self._routes:
-            app.add_url_rule(route.path, route.name, self._view_of(route), methods=[route.method], strict_slashes=True)
+            add = partial(
+                app.add_url_rule, route.path, strict_slashes=True, provide_automatic_options=not is_for_payers(route)
+            )
+            add(route.name, self._view_of(route), methods=[route.method])
+            if is_for_payers(route):
+                add(f"OPTIONS {route.path}", self._preflight_view(route), methods=["OPTIONS"])
+
+    def _preflight_view(self, route: Route) -> View:
+        """What browsers ask before a web page of another host may post."""
+
+        async def view(**path: str) -> Response:
+            self._admitted(route, self._node.clock())
+            origin = request.headers.get("Origin", "")
+            return Response(b"", 204, dict(preflight(self._node, path["invoice_id"], origin)))
+
+        return view
 
     def _view_of(self, route: Route) -> View:
         if route.writer is not None:
@@ -137,7 +153,7 @@ class Gate:
                 response.timeout = None
                 response.headers["X-Accel-Buffering"] = "no"  # nginx would keep messages until it has a few
             if route.scope is None:
-                response.headers["Access-Control-Allow-Origin"] = "*"
+                response.headers.update(EVERYBODY)
             return response
 
         return view
@@ -161,6 +177,8 @@ class Gate:
         async def view(**path: str) -> Response:
             now = self._node.clock()
             key = self._admitted(route, now)
+            if is_for_payers(route) and (origin := request.headers.get("Origin")) is not None:
+                g.headers = {**g.headers, **allowed(self._node, path["invoice_id"], origin)}
             raw = await _body() if route.has_body else b""
             answer = await self._run(route, key, path, raw, now)
             response = Response(answer.body, answer.status, content_type="application/json")
@@ -250,6 +268,11 @@ class Gate:
 
 def _next_piece(exporter: Exporter[Any], call: Call[Any], cursor: str, tx: Tx) -> Piece:
     return exporter(call, tx, cursor)
+
+
+def is_for_payers(route: Route) -> bool:
+    """Whether anybody with an invoice's id may do it."""
+    return route.scope is None and route.method == "POST"
 
 
 def _query(route: Route) -> Form:

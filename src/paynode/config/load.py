@@ -39,6 +39,7 @@ from paynode.config.values import (
     list_of,
     listen_address,
     one_of,
+    origin,
     proxy_network,
     target,
     text,
@@ -217,11 +218,14 @@ def _stores(
                 treasuries=MappingProxyType(treasuries),
                 xpub_evm=_xpub(store, custody.mode),
                 payer_may_cancel=store.optional("payer_may_cancel", boolean, False),
+                allowed_origins=store.optional("allowed_origins", list_of(origin), ()),
                 screening=read_policy(store.table("screening"), screening.policy, unscreened(screening, unasked)),
             )
     if not stores:
         nothing = MappingProxyType[str, str]({})
-        stores["main"] = Store("main", "main", 0, nothing, None, payer_may_cancel=False, screening=screening.policy)
+        stores["main"] = Store(
+            "main", "main", 0, nothing, None, payer_may_cancel=False, allowed_origins=(), screening=screening.policy
+        )
     id_by_account: dict[int, str] = {}
     for store_id, each in stores.items():
         if (other := id_by_account.setdefault(each.account, store_id)) != store_id:

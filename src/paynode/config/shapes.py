@@ -129,6 +129,7 @@ class Store:
     treasuries: Mapping[str, str]  # by network; only those that differ from the network's
     xpub_evm: str | None  # of its account, under watch
     payer_may_cancel: bool  # from the checkout page, before any money came
+    allowed_origins: tuple[str, ...]  # of the web pages that may do in a browser what payers may do
     screening: Policy
 
 

@@ -181,6 +181,16 @@ def base_url(value: object) -> str:
     return url.geturl().rstrip("/")
 
 
+def origin(value: object) -> str:
+    """A web page's origin, as browsers write it in the Origin header: scheme and host, and a port that is not usual."""
+    remedy = 'Write it like "https://shop.example.com", without a path'
+    url = http_url(value, remedy=remedy)
+    written = f"{url.scheme}://{url.netloc.lower()}"
+    if url.geturl() != written or written.endswith((f":{80 if url.scheme == 'http' else 443}", ":")):
+        raise Wrong("is not an origin", remedy)
+    return written
+
+
 def _host_and_port(value: object, remedy: str) -> tuple[str, int]:
     written, colon, port = value.rpartition(":") if isinstance(value, str) else ("", "", "")
     is_bracketed = written.startswith("[") and written.endswith("]")

@@ -1,6 +1,6 @@
 """What the node offers, as operations need it: methods, networks, invoice terms. Built once from the config."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -60,6 +60,11 @@ class Catalogue:
         """Whether the store lets payers withdraw what they have not begun to pay."""
         key = self.store_keys.get(store_id)
         return key is not None and self.config.stores[key].payer_may_cancel
+
+    def allowed_origins(self, store_id: str) -> Sequence[str]:
+        """Whose web pages may do what the store's payers may do."""
+        key = self.store_keys.get(store_id)
+        return () if key is None else self.config.stores[key].allowed_origins
 
     def explorer_tx_url(self, network: str, tx_hash: str) -> str | None:
         explorer = self.networks[network].explorer if network in self.networks else None
