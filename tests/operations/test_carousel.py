@@ -17,8 +17,8 @@ from paynode.domain.rescue import Asker
 from paynode.operations.assigning import assign
 from paynode.operations.creating import CreateInvoice, create_invoice
 from paynode.operations.invoices import cancel
-from paynode.operations.rescue import check
-from paynode.store import holdings
+from paynode.operations.rescue import check, claim, claim_view
+from paynode.store import holdings, rescues
 from paynode.store.database import Tx
 from paynode.store.deposits import DepositRecord
 
@@ -356,6 +356,28 @@ async def test_a_check_of_the_one_before_leaves_the_watch_to_the_present_holder(
     node.run("delete from watches where network = 'beta' and invoice_id = ?", (second,))
     node.database.write(check, node.catalogue, first, Asker.MERCHANT, node.clock())
     assert node.rows("select network from watches where invoice_id = ?", (second,)) == [("alpha",), ("beta",)]
+
+
+async def test_the_payer_of_the_one_before_learns_nothing_of_money_that_counts_for_the_present_holder(
+    node: SimNode,
+) -> None:
+    first = await unpaid_and_rested(node)
+    second = order(node, "20")
+    tx_hash = node.pay(second, 20 * DOLLAR)
+    await node.mine()
+    claimed = node.database.write(
+        claim, node.catalogue, first, tx_hash, Asker.PAYER, _parse, node.clock(), network="alpha"
+    )
+    await node.mine()
+    record = node.database.read(rescues.claim_of, first, tx_hash)
+    assert record is not None
+    answered = node.database.read(claim_view, record)
+    assert (claimed.deposits, answered.deposits, answered.state) == ([], [], "not_found")
+    assert answered.reason == "it counts for another invoice"
+
+
+def _parse(family: str, text: str) -> str:
+    return text
 
 
 async def test_each_store_has_a_carousel_of_its_own(node: SimNode) -> None:

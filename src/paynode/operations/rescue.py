@@ -96,10 +96,17 @@ def answered(tx: Tx, network: str, answers: Mapping[Claim, ClaimAnswer], now: da
         )
 
 
+ANOTHERS = "it counts for another invoice"
+
+
 def claim_view(tx: Tx, record: ClaimRecord) -> ClaimView:
-    """A claim with what came of it: the deposits that stand, and why there are none."""
+    """A claim with what came of it: the deposits that stand, and why there are none.
+
+    What counts for another invoice, which had the address then or was given the money, is not shown here.
+    """
     networks = rescues.networks_of(tx, record.id)
-    found = [deposit for each in networks for deposit in _deposits(tx, each, record.tx_hash)]
+    standing = [deposit for each in networks for deposit in _deposits(tx, each, record.tx_hash)]
+    found = [deposit for deposit in standing if deposit.invoice_id in {None, record.invoice_id}]
     state = claim_state(
         is_booked=bool(found),
         answers=[each.answer for each in networks],
@@ -110,7 +117,7 @@ def claim_view(tx: Tx, record: ClaimRecord) -> ClaimView:
         invoice=record.invoice_id,
         tx_hash=record.tx_hash,
         state=state,
-        reason=_reason(state, found, networks),
+        reason=ANOTHERS if standing and not found else _reason(state, found, networks),
         deposits=[deposit.id for deposit in found],
         networks=[
             ClaimNetworkView(
