@@ -4,7 +4,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 
 import trio
-from tests.bench import block, calls, create, decode, idle, start, tick, webhooks
+from tests.bench import block, calls, create, decode, idle, pages, start, tick, webhooks
 from tests.bench.report import HEAD, Line, machine, show
 
 FIGURES: dict[str, Callable[[], AsyncIterator[list[Line]]]] = {
@@ -16,6 +16,7 @@ FIGURES: dict[str, Callable[[], AsyncIterator[list[Line]]]] = {
     "calls": calls.run,
     "decode": decode.run,
     "tick": tick.run,
+    "pages": pages.run,
 }
 
 

@@ -209,6 +209,27 @@ def test_a_page_before_an_invoice_ends_right_before_it(shelf: Shelf) -> None:
         assert walked(shelf.database, wanted, replace(page, before=start.id)) == expected, (wanted, page)
 
 
+def test_every_walk_is_in_the_order_of_an_index(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is sorted and no table is gone through, whatever is asked for."""
+    walks: dict[str, Any] = {}
+    each = Tx.each
+
+    def noted(tx: Tx, sql: str, values: Any = ()) -> Iterator[tuple[Any, ...]]:
+        walks[sql] = values
+        return each(tx, sql, values)
+
+    monkeypatch.setattr(Tx, "each", noted)
+    monkeypatch.setattr(invoice_search, "FEW", 5)
+    monkeypatch.setattr(invoice_search, "FEW_TO_MATCH", 5)
+    dice = random.Random(3)
+    for _ in range(CASES):
+        shelf.database.read(invoice_lists.page_of, drawn(dice, shelf), page_drawn(dice))
+    assert len(walks) > 20
+    for sql, values in walks.items():
+        plan = [row[3] for row in shelf.database.read(lambda tx: tx.rows(f"explain query plan {sql}", values))]  # noqa: B023
+        assert not [step for step in plan if "ORDER BY" in step or step == "SCAN i"], (sql, plan)
+
+
 def test_the_groups_count_what_is_in_them(shelf: Shelf) -> None:
     rows = shelf.database.read(
         lambda tx: tx.rows(
