@@ -158,7 +158,23 @@ async def test_the_node_tells_its_pauses_until_they_are_acknowledged(world: Worl
 async def test_a_store_sees_itself(world: World, api: Api) -> None:
     [store] = (await api.get("/v1/stores")).json["data"]
     assert (store["id"], store["key"], store["livemode"]) == (world.shop.store_id, "main", False)
+    assert (store["account"], store["allowed_origins"], store["invoices"]["expires_in"]) == (
+        0,
+        ["https://shop.example"],
+        1800,
+    )
     assert len((await world.caller(of_node=True).get("/v1/stores")).json["data"]) == 2
+
+
+async def test_a_store_has_terms_of_its_own(world: World) -> None:
+    other = world.caller_of_other_store()
+    (store,) = (await other.get("/v1/stores")).json["data"]
+    assert (store["invoices"]["expires_in"], store["branding"]["color"]) == (7200, "#0b6e4f")
+    invoice = await other.invoice(tolerance={"over_percent": "1"})
+    assert 7190 < invoice["expires_in"] <= 7200
+    assert invoice["tolerance"] == {"under_percent": "2", "over_percent": "1"}
+    seen = (await other.get(f"/checkout/{invoice['id']}")).json
+    assert seen["branding"] == {"color": "#0b6e4f", "support_url": None, "support_email": "help@example.com"}
 
 
 async def test_a_simulated_payment_provisions_and_pays_what_is_asked(world: World, api: Api) -> None:

@@ -6,8 +6,10 @@ from pathlib import Path
 
 from tests.config.toml import NODE, OTHER_TREASURY, TOKEN, TREASURY, WHOLE, XPUBS, load
 
-from paynode.config import CustodyMode, Family, LatePayment, Mode, NativeCoin, Token
+from paynode.config import Branding, CustodyMode, Family, LatePayment, Mode, NativeCoin, Token
+from paynode.domain.addresses import AddressMode, AddressPolicy
 from paynode.domain.budget import Budget
+from paynode.domain.invoice import Tolerance
 from paynode.domain.money import Asset
 from paynode.domain.quote import Price
 
@@ -145,3 +147,31 @@ def test_addresses_to_listen_on_and_to_allow_are_written_one_way(tmp_path: Path)
     assert config.node.listen == ("[::1]:0", "localhost:80")
     assert config.node.public_url == "https://pay.example.com"
     assert config.webhook_allow == ("shop.lan:8000", "[fd00::1]:80")
+
+
+def test_a_store_says_what_is_different_for_its_invoices_and_how_it_looks(tmp_path: Path) -> None:
+    toml = (
+        WHOLE
+        + """
+[invoices]
+expires_in = "20m"
+tolerance = { under_percent = "1", over_percent = "2" }
+address_policy = { mode = "reuse", rest = "1d" }
+[stores.other]
+account = 1
+allowed_origins = ["https://shop.example.com", "http://127.0.0.1:3000"]
+branding = { color = "#0B6E4F", support_url = "https://shop.example.com/help/", support_email = "help@example.com" }
+invoices = { expires_in = "2h", tolerance = { under_percent = "3" }, address_policy = { mode = "fresh" } }
+[stores.plain]
+account = 2
+"""
+    )
+    config = load(tmp_path, toml)
+    other, plain = config.stores["other"], config.stores["plain"]
+    assert plain.invoices == config.invoices
+    assert (other.invoices.expires_in, other.invoices.quote_valid_for) == (timedelta(hours=2), timedelta(minutes=15))
+    assert other.invoices.tolerance == Tolerance(Decimal(3), Decimal(2))
+    assert other.invoices.address_policy == AddressPolicy(AddressMode.FRESH)
+    assert other.allowed_origins == ("https://shop.example.com", "http://127.0.0.1:3000")
+    assert other.branding == Branding("#0b6e4f", "https://shop.example.com/help", "help@example.com")
+    assert plain.branding == Branding(None, None, None)

@@ -87,8 +87,8 @@ class InvoiceForm(Form, frozen=True):
     provision: bool = False
 
 
-def read_invoice(catalogue: Catalogue, form: InvoiceForm, check: Check) -> CreateInvoice:
-    """The command that the form gives.
+def read_invoice(catalogue: Catalogue, store_id: str, form: InvoiceForm, check: Check) -> CreateInvoice:
+    """The command that the form gives to a store.
 
     Raises:
         Invalid: names every field whose value cannot be.
@@ -108,7 +108,7 @@ def read_invoice(catalogue: Catalogue, form: InvoiceForm, check: Check) -> Creat
         display_currency=_display_currency(catalogue, form.display_currency, currency, problems),
         expires_in=_expires_in(form, problems),
         confirmations=_confirmations(catalogue, form.confirmations, problems),
-        tolerance=_tolerance(catalogue, form, amount, problems),
+        tolerance=_tolerance(catalogue.terms(store_id).tolerance, form, amount, problems),
         address_policy=_address_policy(form, problems),
         name=form.name,
         description=form.description,
@@ -265,12 +265,11 @@ def _check_depth(depth: int, where: str, problems: Problems) -> None:
         problems.append(FieldProblem(where, "out_of_range", f"Ask for 1 to {CONFIRMATIONS_MAX} confirmations."))
 
 
-def _tolerance(catalogue: Catalogue, form: InvoiceForm, amount: Decimal | None, problems: Problems) -> Tolerance | None:
+def _tolerance(default: Tolerance, form: InvoiceForm, amount: Decimal | None, problems: Problems) -> Tolerance | None:
     if form.tolerance is None:
         return None
     if amount is None:
         problems.append(FieldProblem("/tolerance", "conflicting", "Without an amount nothing is short or over."))
-    default = catalogue.invoices.tolerance
     under, over = (
         usual
         if written is None

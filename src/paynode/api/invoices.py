@@ -35,7 +35,7 @@ def create(call: Call[InvoiceForm], tx: Tx) -> Answer:
     """Make an invoice."""
     node = call.node
     store_id = call.owner(call.form.store)
-    command = read_invoice(node.catalogue, call.form, node.check_outbound)
+    command = read_invoice(node.catalogue, store_id, call.form, node.check_outbound)
     loaded = creating.create_invoice(tx, node.catalogue, store_id, command, node.derive, call.now)
     return answer(invoice_view(node.catalogue, loaded, call.now), 201)
 

@@ -5,6 +5,7 @@ from paynode.config.load import load_config
 from paynode.config.mistakes import ConfigMistakes, Mistake, Wrong
 from paynode.config.secrets import RpcUrl, Secret, SecretFile
 from paynode.config.shapes import (
+    Branding,
     Config,
     Custody,
     CustodyMode,
@@ -26,6 +27,7 @@ from paynode.config.shapes import (
 )
 
 __all__ = [
+    "Branding",
     "Config",
     "ConfigMistakes",
     "Custody",

@@ -2,51 +2,41 @@
 
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from stat import S_ISREG
 from types import MappingProxyType
 
-from paynode.config.evm import account_of, parse_account_xpub, parse_treasury
 from paynode.config.mistakes import ConfigMistakes, Mistake, Wrong
 from paynode.config.networks import read_networks
 from paynode.config.rates import read_rates
-from paynode.config.screening import read_policy, read_screening, unscreened
+from paynode.config.screening import read_screening
 from paynode.config.secrets import Credentials, betrayed
 from paynode.config.shapes import (
     Config,
     Custody,
     CustodyMode,
     Family,
-    InvoiceDefaults,
-    LatePayment,
     Mode,
     Network,
     Node,
-    PayerAddresses,
-    Screening,
     Store,
 )
+from paynode.config.stores import read_stores, read_xpub
 from paynode.config.table import Reading, Table
+from paynode.config.terms import read_terms
 from paynode.config.values import (
     base_url,
-    boolean,
-    decimal,
     duration,
     list_of,
     listen_address,
     one_of,
-    origin,
     proxy_network,
     target,
     text,
-    whole,
 )
-from paynode.domain.addresses import REST_MAX, REST_MIN, AddressMode, AddressPolicy
-from paynode.domain.invoice import Tolerance
 
 FILE_BYTES_MAX = 256 * 1024  # a config of a hundred networks has a tenth of it
 DEPTH_MAX = 10  # no key stands deeper than five
@@ -86,8 +76,8 @@ def read_config(
         networks = read_networks(top, reading, mode, credentials)
         unasked = [each.name for each in networks.values() if each.is_enabled and each.sanctions_oracle is None]
         screening = read_screening(top, path.parent, credentials, unasked)
-        stores = _stores(top, reading, custody, xpub, screening, unasked)
-        invoices = _invoices(top)
+        invoices = read_terms(top)
+        stores = read_stores(top, reading, custody, xpub, screening, unasked, invoices)
         rates, static_rates = read_rates(top, mode, credentials)
         with top.table("webhooks") as webhooks:
             allow = webhooks.optional("allow", list_of(target), ())
@@ -171,7 +161,7 @@ def _custody(
     with top.table("custody") as custody:
         custody_mode = custody.optional("mode", one_of(CustodyMode), CustodyMode.HOT)
         file = credentials.file(custody.optional("mnemonic_file", text, "mnemonic"))
-        xpub = _xpub(custody, custody_mode)
+        xpub = read_xpub(custody, custody_mode)
         delay = custody.optional("treasury_change_delay", duration(timedelta(0), 30 * _DAY), _DAY)
         is_required = require_mnemonic and mode is not Mode.SIM
         is_there = file.path.exists()
@@ -186,97 +176,6 @@ def _custody(
     is_absent = custody_mode is CustodyMode.WATCH or (mode is Mode.SIM and not is_there)
     mnemonic = None if is_absent else file
     return Custody(custody_mode, mnemonic, delay), xpub
-
-
-def _xpub(table: Table, mode: CustodyMode) -> str | None:
-    with table.table("xpub") as xpub:
-        if "evm" in xpub and mode is not CustodyMode.WATCH:
-            problem = 'is only for custody.mode = "watch": this node derives addresses from its mnemonic'
-            xpub.note("evm", problem, 'Remove it, or set custody.mode = "watch"')
-        return xpub.optional("evm", parse_account_xpub, None)
-
-
-def _stores(
-    top: Table, reading: Reading, custody: Custody, xpub: str | None, screening: Screening, unasked: Sequence[str]
-) -> dict[str, Store]:
-    stores: dict[str, Store] = {}
-    for store_id, table in top.table("stores").named_tables():
-        if not _STORE_ID.fullmatch(store_id):
-            table.note("", "is not a store's id", "Write up to 32 of a-z, 0-9, - and _")
-        with table as store:
-            treasuries = {}
-            own = store.table("treasury")
-            for network, value in own.named_values():
-                try:
-                    treasuries[network] = parse_treasury(value)
-                except Wrong as wrong:
-                    own.note(network, wrong.problem, wrong.remedy)
-            stores[store_id] = Store(
-                id=store_id,
-                name=store.optional("name", text, store_id),
-                account=store.optional("account", whole(0, ACCOUNT_MAX), 0),
-                treasuries=MappingProxyType(treasuries),
-                xpub_evm=_xpub(store, custody.mode),
-                payer_may_cancel=store.optional("payer_may_cancel", boolean, False),
-                allowed_origins=store.optional("allowed_origins", list_of(origin), ()),
-                screening=read_policy(store.table("screening"), screening.policy, unscreened(screening, unasked)),
-            )
-    if not stores:
-        nothing = MappingProxyType[str, str]({})
-        stores["main"] = Store(
-            "main", "main", 0, nothing, None, payer_may_cancel=False, allowed_origins=(), screening=screening.policy
-        )
-    id_by_account: dict[int, str] = {}
-    for store_id, each in stores.items():
-        if (other := id_by_account.setdefault(each.account, store_id)) != store_id:
-            remedy = "Give each store an account of its own: two on one would share addresses"
-            reading.note(f"stores.{store_id}.account", f"is also that of stores.{other}", remedy)
-    if custody.mode is CustodyMode.WATCH:
-        stores = {store_id: _watched(store, xpub, reading) for store_id, store in stores.items()}
-    return stores
-
-
-def _watched(store: Store, xpub: str | None, reading: Reading) -> Store:
-    """The store with its account's extended public key: its own, or for account 0 custody's."""
-    is_own = store.xpub_evm is not None
-    key = f"stores.{store.id}.xpub.evm" if is_own or store.account else "custody.xpub.evm"
-    used = store.xpub_evm or (xpub if store.account == 0 else None)
-    remedy = f"Export the extended public key of account {store.account}, m/44'/60'/{store.account}'"
-    if used is None:
-        reading.note(key, "is missing, and watch has no other way to addresses", remedy)
-    elif account_of(used) != store.account:
-        reading.note(key, f"is the key of account {account_of(used)}, not {store.account}", remedy)
-    return replace(store, xpub_evm=used)
-
-
-def _invoices(top: Table) -> InvoiceDefaults:
-    with top.table("invoices") as invoices:
-        with invoices.table("tolerance") as written:
-            tolerance = Tolerance(
-                under_percent=written.optional("under_percent", decimal(Decimal(0), Decimal(50), 4), Decimal(0)),
-                over_percent=written.optional("over_percent", decimal(Decimal(0), Decimal(100), 4), Decimal(0)),
-            )
-        with invoices.table("address_policy") as policy:
-            address_policy = AddressPolicy(
-                mode=policy.optional("mode", one_of(AddressMode), AddressMode.FRESH),
-                rest=policy.optional("rest", duration(REST_MIN, REST_MAX), None),
-            )
-            if address_policy.mode is AddressMode.FRESH and address_policy.rest is not None:
-                policy.note("rest", "is only for addresses that are used again", 'Remove it, or set mode = "reuse"')
-        with invoices.table("payer_addresses") as caps:
-            payer_addresses = PayerAddresses(
-                per_client_hour=caps.optional("per_client_hour", whole(1, 1_000_000), 100),
-                per_store_day=caps.optional("per_store_day", whole(1, 1_000_000), 5000),
-            )
-        return InvoiceDefaults(
-            expires_in=invoices.optional("expires_in", duration(_MINUTE, 365 * _DAY), 30 * _MINUTE),
-            monitor_for=invoices.optional("monitor_for", duration(60 * _MINUTE, 365 * _DAY), 7 * _DAY),
-            quote_valid_for=invoices.optional("quote_valid_for", duration(_MINUTE, _DAY), 15 * _MINUTE),
-            late_payment=invoices.optional("late_payment", one_of(LatePayment), LatePayment.REVIEW),
-            tolerance=tolerance,
-            address_policy=address_policy,
-            payer_addresses=payer_addresses,
-        )
 
 
 def _check_treasuries(

@@ -122,6 +122,15 @@ class Network:
 
 
 @dataclass(frozen=True, slots=True)
+class Branding:
+    """What payers see of a store beside its name."""
+
+    color: str | None  # "#rrggbb"
+    support_url: str | None
+    support_email: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Store:
     id: str
     name: str
@@ -129,8 +138,10 @@ class Store:
     treasuries: Mapping[str, str]  # by network; only those that differ from the network's
     xpub_evm: str | None  # of its account, under watch
     payer_may_cancel: bool  # from the checkout page, before any money came
-    allowed_origins: tuple[str, ...]  # of the web pages that may do in a browser what payers may do
+    allowed_origins: tuple[str, ...]  # of the web pages that may do what payers may do, and frame its checkout pages
     screening: Policy
+    invoices: "InvoiceDefaults"
+    branding: Branding
 
 
 @dataclass(frozen=True, slots=True)

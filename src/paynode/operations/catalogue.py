@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from paynode.config import Config, Family, InvoiceDefaults, Mode, Network
+from paynode.config import Branding, Config, Family, InvoiceDefaults, Mode, Network
 from paynode.domain.money import Asset
 from paynode.domain.screening import Policy
 
@@ -19,7 +19,6 @@ class Catalogue:
     public_url: str
     networks: Mapping[str, Network]
     assets: Mapping[str, Asset]  # by method
-    invoices: InvoiceDefaults
     store_keys: Mapping[str, str]  # store id -> its name in the config
     treasury_change_delay: timedelta
     config: Config
@@ -56,13 +55,23 @@ class Catalogue:
         key = self.store_keys.get(store_id)
         return store_id if key is None else self.config.stores[key].name
 
+    def terms(self, store_id: str) -> InvoiceDefaults:
+        """The terms of the store's invoices; of one that left the config, those of every store."""
+        key = self.store_keys.get(store_id)
+        return self.config.invoices if key is None else self.config.stores[key].invoices
+
+    def branding(self, store_id: str) -> Branding:
+        """What payers see of the store; nothing of one that left the config."""
+        key = self.store_keys.get(store_id)
+        return Branding(None, None, None) if key is None else self.config.stores[key].branding
+
     def payer_may_cancel(self, store_id: str) -> bool:
         """Whether the store lets payers withdraw what they have not begun to pay."""
         key = self.store_keys.get(store_id)
         return key is not None and self.config.stores[key].payer_may_cancel
 
     def allowed_origins(self, store_id: str) -> Sequence[str]:
-        """Whose web pages may do what the store's payers may do."""
+        """Whose web pages may do what the store's payers may do, and show its checkout pages in a frame."""
         key = self.store_keys.get(store_id)
         return () if key is None else self.config.stores[key].allowed_origins
 
@@ -83,7 +92,6 @@ def build(config: Config, store_keys: Mapping[str, str]) -> Catalogue:
         public_url=config.node.public_url,
         networks=networks,
         assets={asset.method: asset for network in networks.values() for asset in network.assets},
-        invoices=config.invoices,
         store_keys=store_keys,
         treasury_change_delay=config.custody.treasury_change_delay,
         config=config,

@@ -118,7 +118,7 @@ def require_new_order(tx: Tx, store_id: str, order_id: str) -> None:
 def _record(
     tx: Tx, catalogue: Catalogue, store_id: str, command: CreateInvoice, assets: Sequence[Asset], now: datetime
 ) -> InvoiceRecord:
-    terms = catalogue.invoices
+    terms = catalogue.terms(store_id)
     tolerance = command.tolerance or terms.tolerance
     expires_at = None
     if command.type is not Type.REUSABLE:

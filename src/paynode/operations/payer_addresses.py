@@ -24,7 +24,8 @@ def admit(tx: Tx, catalogue: Catalogue, loaded: LoadedInvoice, family: Family, c
     Raises:
         TooOften: this client, or all payers of the store, left so many unpaid that they wait.
     """
-    caps, store_id = catalogue.invoices.payer_addresses, loaded.record.store_id
+    store_id = loaded.record.store_id
+    caps = catalogue.terms(store_id).payer_addresses
     oldest = payer_addresses.unpaid_of_client(tx, client, now - HOUR, caps.per_client_hour)
     if oldest is not None:
         detail = f"From one place, payers may pick {caps.per_client_hour} methods an hour that they do not pay."

@@ -9,6 +9,7 @@ from paynode.domain.deposit import Stage
 from paynode.domain.invoice import PaymentState, Status, Type
 from paynode.operations.catalogue import Catalogue
 from paynode.operations.loading import LoadedInvoice
+from paynode.operations.views.branding import BrandingView, branding_view
 from paynode.operations.views.deposit import DepositView
 from paynode.operations.views.invoice import invoice
 from paynode.operations.views.method import MethodState, MethodView
@@ -45,6 +46,7 @@ class CheckoutDepositView(View, frozen=True, tag_field="object", tag="deposit"):
 
 class CheckoutView(View, frozen=True, tag_field="object", tag="checkout"):
     store_name: str
+    branding: BrandingView
     may_cancel: bool
     id: str
     livemode: bool
@@ -83,6 +85,7 @@ def checkout(catalogue: Catalogue, loaded: LoadedInvoice, now: datetime) -> Chec
     return CheckoutView(
         may_cancel=_may_cancel(catalogue, loaded),
         store_name=catalogue.store_name(loaded.record.store_id),
+        branding=branding_view(catalogue.branding(loaded.record.store_id)),
         methods=[_method(each) for each in whole.methods],
         deposits=[_deposit(each, is_shared=loaded.record.type is not Type.ONE_TIME) for each in whole.deposits],
         now=moment(now),
@@ -97,7 +100,14 @@ def _may_cancel(catalogue: Catalogue, loaded: LoadedInvoice) -> bool:
     return is_untouched and catalogue.payer_may_cancel(record.store_id)
 
 
-_OF_INVOICE = frozenset(CheckoutView.__struct_fields__) - {"store_name", "may_cancel", "methods", "deposits", "now"}
+_OF_INVOICE = frozenset(CheckoutView.__struct_fields__) - {
+    "store_name",
+    "branding",
+    "may_cancel",
+    "methods",
+    "deposits",
+    "now",
+}
 
 
 def _method(whole: MethodView) -> MethodView:
