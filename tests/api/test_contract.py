@@ -10,6 +10,8 @@ from tests.api.conftest import ROUTES, Api, World
 from tests.api.test_gate import BODIES, revoke
 
 from paynode.api import contract
+from paynode.api.examples import REQUESTS
+from paynode.api.operations import path_of
 from paynode.api.problem_types import problem_types
 from paynode.api.routes import Shelf
 from paynode.domain.events import EventType
@@ -128,6 +130,17 @@ async def test_no_operation_shows_or_changes_what_is_another_stores(world: World
         walked += 1
     assert walked > 15
     assert (await owner.get(f"/v1/invoices/{invoice}")).json["status"] == "open"
+
+
+@pytest.mark.parametrize(
+    ("name", "example"), [(name, example) for name, examples in REQUESTS.items() for example in examples]
+)
+async def test_every_example_works_as_it_stands(api: Api, document: Any, name: str, example: str) -> None:
+    route = ROUTES[name]
+    told = document["paths"][path_of(route)][route.method.lower()]["requestBody"]["content"]["application/json"]
+    path = route.path.replace("<invoice_id>", (await api.invoice())["id"])
+    reply = await api.post(path, told["examples"][example]["value"])
+    assert reply.status == route.status
 
 
 async def knock(caller: Api, operation: Operation, number: int, **ids: str) -> Any:

@@ -7,6 +7,7 @@ from itertools import groupby
 import msgspec
 
 from paynode.api.body import Nothing
+from paynode.api.examples import REQUESTS
 from paynode.api.outcomes import SHARED, problems_of
 from paynode.api.parameters import Parameter
 from paynode.api.problem_types import ProblemType, problem_types
@@ -62,10 +63,10 @@ def operation(route: Route, told: Sequence[Route]) -> Schema:
         found["parameters"] = sent
     if route.has_body:
         is_needed = any(field.required for field in msgspec.structs.fields(route.form))
-        found["requestBody"] = {
-            "required": is_needed,
-            "content": {"application/json": {"schema": reference(route.form)}},
-        }
+        content: Schema = {"schema": reference(route.form)}
+        if shown := REQUESTS.get(route.name):
+            content["examples"] = {name: {"value": value} for name, value in shown.items()}
+        found["requestBody"] = {"required": is_needed, "content": {"application/json": content}}
     return found
 
 
