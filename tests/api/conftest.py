@@ -20,6 +20,7 @@ from paynode.api.event_shapes import EVENT_SHAPES
 from paynode.api.lists import ListView
 from paynode.api.node import ApiNode
 from paynode.api.outcomes import problems_of
+from paynode.api.pages.layout import HTML
 from paynode.api.routes import Route
 from paynode.chains.base import ProviderHealth, ProviderState
 from paynode.chains.sim import keys
@@ -149,12 +150,16 @@ def hold_to_contract(app: QuartTrio, method: str, path: str, reply: Reply) -> No
     route = route_of(app, method, path)
     if route is None or method != route.method:
         return  # Quart's own answer to HEAD and OPTIONS
-    if reply.status >= 400:
-        declared = {(problem.status, problem.code) for problem in problems_of(route)}
+    declared = {(problem.status, problem.code) for problem in problems_of(route)}
+    if route.is_page:
+        assert reply.headers["Content-Type"] == HTML
+        codes = {code for status, code in declared if status == reply.status}
+        assert reply.status == route.status or any(f"<p>{code}, req_".encode() in reply.raw for code in codes)
+    elif reply.status >= 400:
         assert (reply.status, reply.json["code"]) in declared, f"{route.name} does not declare this problem"
     elif route.exporter is not None:
         assert (reply.status, reply.headers["Content-Type"]) == (200, f"{route.media}; charset=utf-8")
-    elif route.writer is not None:
+    elif route.writer is not None or route.shows is str:
         assert reply.status in {route.status, 304}
     elif route.shows is None:
         assert (reply.status, reply.raw) == (route.status, b"")

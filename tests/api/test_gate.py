@@ -1,6 +1,7 @@
 """The gate: every route is public by name or needs a scope, and what is not the caller's does not exist."""
 
 from datetime import timedelta
+from typing import Any
 
 import msgspec
 import pytest
@@ -112,8 +113,8 @@ async def test_another_stores_invoice_is_answered_exactly_like_an_unknown_one(wo
     stranger = world.caller_of_other_store()
     foreign, unknown = path_of(route, invoice_id=mine["id"]), path_of(route)
     required = {field.encode_name: "x" for field in msgspec.structs.fields(route.form) if field.required}
-    raw = None if route.method == "GET" else msgspec.json.encode(required)
-    replies = [await stranger.send(route.method, path, raw=raw) for path in (foreign, unknown)]
+    sent: dict[str, Any] = {"query": required} if route.method == "GET" else {"raw": msgspec.json.encode(required)}
+    replies = [await stranger.send(route.method, path, **sent) for path in (foreign, unknown)]
     shown = [{k: v for k, v in reply.json.items() if k not in {"request_id", "instance"}} for reply in replies]
     assert shown[0] == shown[1]
     assert replies[0].status == 404

@@ -27,6 +27,7 @@ from paynode.api import (
     networks,
     node_state,
     payment_methods,
+    qr,
     rates,
     rescues,
     simulation,
@@ -36,7 +37,9 @@ from paynode.api import (
 )
 from paynode.api.gate import Gate
 from paynode.api.node import ApiNode
+from paynode.api.pages import checkout as checkout_page
 from paynode.api.pages import docs
+from paynode.api.pages.layout import HTML
 from paynode.api.problems import CONTENT_TYPE, INTERNAL_DETAIL, problem
 from paynode.api.refusals import Refusal
 from paynode.api.routes import Routes
@@ -50,6 +53,8 @@ TABLES: tuple[Routes, ...] = (
     invoice_changes.routes,
     checkout.routes,
     checkout_stream.routes,
+    checkout_page.routes,
+    qr.routes,
     rescues.routes,
     deposits.routes,
     events.routes,
@@ -103,6 +108,9 @@ def create_app(node: ApiNode) -> QuartTrio:
         headers: Mapping[str, str] | None = None,
         fields: Sequence[FieldProblem] = (),
     ) -> Response:
+        if g.get("is_page", False):
+            body = checkout_page.refusal(status, code, detail, request_id(), fields, request.view_args or {})
+            return Response(body, status, {**(headers or {}), **checkout_page.HEADERS}, content_type=HTML)
         path = request.scope["raw_path"].decode("ascii", "replace")
         content = problem(status, code, detail, instance=path, request_id=request_id(), fields=fields)
         return Response(content, status, dict(headers or {}), content_type=CONTENT_TYPE)

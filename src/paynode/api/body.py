@@ -1,4 +1,4 @@
-"""Request bodies: strict JSON, read exactly, and checked against a form field by field.
+"""Request bodies: strict JSON, or what a page's form posts, read exactly and checked against a form field by field.
 
 What other parsers shrug at is refused, since two readers that disagree about a body are a hole: duplicate keys, NUL,
 lone surrogates, NaN, deep nesting. Numbers are never binary floats.
@@ -6,9 +6,10 @@ lone surrogates, NaN, deep nesting. Numbers are never binary floats.
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, NoReturn, TypeVar
+from urllib.parse import parse_qsl
 
 import msgspec
 
@@ -18,6 +19,7 @@ from paynode.outbound import Refused, Target
 
 BYTES_MAX = 64 * 1024
 DEPTH_MAX = 32
+POSTED_MAX = 20  # fields of a page's form
 INTEGER_DIGITS_MAX = 18  # fits 64 bits; a longer one is a `Number`, as written
 
 # Strings, whole even if unterminated, and brackets outside of them. Possessive, so that no input is read twice.
@@ -63,6 +65,28 @@ def read_form(form: type[F], content_type: str, raw: bytes) -> F:
     value = _parse(content_type, raw) if raw else {}
     if not isinstance(value, dict):
         raise Invalid.field("", "not_an_object", "The body is to be a JSON object.")
+    return _read(form, value)
+
+
+def read_posted(form: type[F], content_type: str, raw: bytes) -> F:
+    """What a browser posts from a page's form, as `form`, whose fields are texts.
+
+    Raises:
+        Refusal: no such form was posted.
+        Invalid: fields are missing, unknown or too long.
+    """
+    if raw and content_type.partition(";")[0].strip().lower() != "application/x-www-form-urlencoded":
+        raise Refusal(415, "unsupported_media_type", "Send this form from the page that has it.")
+    try:
+        pairs = parse_qsl(raw.decode(), keep_blank_values=True, errors="strict", max_num_fields=POSTED_MAX)
+    except ValueError as error:
+        raise malformed("The form cannot be read.") from error
+    value = _object(pairs)
+    _check_texts(value)
+    return _read(form, value)
+
+
+def _read(form: type[F], value: Mapping[str, object]) -> F:
     problems: list[FieldProblem] = []
     read: dict[str, Any] = {}
     fields = _fields(form)
@@ -143,7 +167,7 @@ def _check_depth(raw: bytes) -> None:
             raise malformed(f"The body is nested deeper than {DEPTH_MAX}.")
 
 
-def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+def _object(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) != len(pairs):
         raise malformed("An object of the body has the same key twice.")

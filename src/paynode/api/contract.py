@@ -10,7 +10,7 @@ from paynode.api import csv
 from paynode.api.event_shapes import EVENT_SHAPES
 from paynode.api.operations import operation, operation_id, path_of, shared_headers, shared_responses, tag_of
 from paynode.api.problems import Problem
-from paynode.api.routes import Route, Routes, Shelf
+from paynode.api.routes import JSON, SVG, Route, Routes, Shelf
 from paynode.api.schemas import Schema, components, reference
 from paynode.api.streams import EVENT_STREAM
 from paynode.operations.views.webhooks import Told
@@ -53,7 +53,7 @@ def show(shelf: Shelf) -> bytes:
 
 def document(served: Iterable[Route], *, version: str, url: str) -> Schema:
     """The contract of these routes; pages for people are no part of it."""
-    told = [route for route in served if route.media in {"application/json", csv.MEDIA, EVENT_STREAM}]
+    told = [route for route in served if route.media in {JSON, SVG, csv.MEDIA, EVENT_STREAM}]
     if len({operation_id(route) for route in told}) != len(told):
         raise AssertionError("two operations have the same id")
     by_path = {path: list(group) for path, group in groupby(sorted(told, key=path_of), key=path_of)}
@@ -83,7 +83,7 @@ def document(served: Iterable[Route], *, version: str, url: str) -> Schema:
 
 
 def _shapes(told: Sequence[Route]) -> list[Any]:
-    shown = [route.shows for route in told if route.writer is None and route.shows is not None]
+    shown = [route.shows for route in told if route.writer is None and route.shows not in {None, str}]
     return [*shown, *(route.form for route in told if route.has_body), *EVENT_SHAPES.values(), Told, Problem]
 
 

@@ -11,14 +11,14 @@ import trio
 from quart import Response, g, request
 from quart_trio import QuartTrio
 
-from paynode.api.body import Form, read_form
+from paynode.api.body import Form, read_form, read_posted
 from paynode.api.clients import client_address
 from paynode.api.conditional import conditional, etag_of
 from paynode.api.node import ApiNode
 from paynode.api.origins import EVERYBODY, allowed, preflight
 from paynode.api.pages.layout import POLICY
 from paynode.api.query import read_query
-from paynode.api.refusals import Refusal, forbidden, malformed, not_from_there, too_many, unauthorized
+from paynode.api.refusals import Refusal, forbidden, foreign_form, malformed, not_from_there, too_many, unauthorized
 from paynode.api.routes import Call, Exporter, Opener, Piece, Route, Routes, Shelf, Writer
 from paynode.api.streams import Places, flow
 from paynode.api.throttle import Throttle, client_name
@@ -40,7 +40,7 @@ STREAMS_PER_KEY, STREAMS_WITH_KEYS = 8, 64  # with the public ones, half of the 
 PUBLIC_STREAMS_PER_CLIENT, PUBLIC_STREAMS = 24, 192
 PUBLIC_STREAM_SECONDS = 3600.0  # then a page that is still open asks for another
 FULL_SECONDS = 30
-LINKS = ("/checkout/", "/docs")  # the paths that people get as links
+LINKS = ("/i/", "/checkout/", "/docs")  # the paths that people get as links
 NODE_OWNER = "node"  # who owns the idempotency keys of the node's own API keys
 
 View = Callable[..., Awaitable[Response]]
@@ -172,16 +172,19 @@ class Gate:
         return is_in_force
 
     def _view(self, route: Route) -> View:
-        is_open = route.scope is None and route.method == "GET"
+        is_open = route.scope is None and route.method == "GET" and not route.is_page
 
         async def view(**path: str) -> Response:
+            g.is_page = route.is_page
             now = self._node.clock()
             key = self._admitted(route, now)
+            if route.is_page and request.headers.get("Sec-Fetch-Site") == "cross-site" and route.has_body:
+                raise foreign_form()  # other people's pages are not to have their visitors issue addresses
             if is_for_payers(route) and (origin := request.headers.get("Origin")) is not None:
                 g.headers = {**g.headers, **allowed(self._node, path["invoice_id"], origin)}
             raw = await _body() if route.has_body else b""
             answer = await self._run(route, key, path, raw, now)
-            response = Response(answer.body, answer.status, content_type="application/json")
+            response = Response(answer.body, answer.status, dict(answer.headers), content_type=route.media)
             if answer.is_replayed:
                 response.headers["Idempotent-Replayed"] = "true"
             return conditional(response, etag_of(answer.body)) if is_open else response
@@ -223,6 +226,7 @@ class Gate:
     ) -> Call[Any]:
         query = _query(route)
         is_reading = route.method == "GET"
+        read = read_posted if route.is_page else read_form
         return Call(
             node=self._node,
             now=now,
@@ -230,7 +234,7 @@ class Gate:
             key=key,
             client=hashlib.blake2b(self._client().encode(), key=self._salt, digest_size=16).hexdigest(),
             path=path,
-            form=query if is_reading else read_form(route.form, request.headers.get("Content-Type", ""), raw),
+            form=query if is_reading else read(route.form, request.headers.get("Content-Type", ""), raw),
         )
 
     async def _run(
@@ -271,8 +275,8 @@ def _next_piece(exporter: Exporter[Any], call: Call[Any], cursor: str, tx: Tx) -
 
 
 def is_for_payers(route: Route) -> bool:
-    """Whether anybody with an invoice's id may do it."""
-    return route.scope is None and route.method == "POST"
+    """Whether a shop's own page may do it for whoever has an invoice's id."""
+    return route.scope is None and route.method == "POST" and not route.is_page
 
 
 def _query(route: Route) -> Form:

@@ -104,7 +104,7 @@ def _query_parameter(parameter: Parameter, *, is_required: bool) -> Schema:
 
 
 def _shown(route: Route) -> Schema:
-    if route.exporter is not None:
+    if route.exporter is not None or route.shows is str:
         return {"type": "string"}
     return {"type": "object"} if route.writer is not None else reference(route.shows)
 

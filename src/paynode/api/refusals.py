@@ -33,6 +33,10 @@ def not_from_there() -> Refusal:
     return Refusal(403, "address_not_allowed", detail)
 
 
+def foreign_form() -> Refusal:
+    return Refusal(403, "foreign_form", "Send this form from the page that has it.")
+
+
 def too_many(detail: str, wait_seconds: int) -> Refusal:
     return Refusal(429, "too_many_requests", detail, {"Retry-After": str(wait_seconds)})
 

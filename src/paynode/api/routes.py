@@ -14,6 +14,7 @@ import msgspec
 from paynode.api import csv
 from paynode.api.body import Form, Nothing
 from paynode.api.node import ApiNode
+from paynode.api.pages.layout import HTML
 from paynode.api.problem_types import problem_types
 from paynode.api.query import QueryForm, parameters
 from paynode.api.streams import EVENT_STREAM, Look
@@ -32,9 +33,17 @@ PUBLIC = frozenset(
         "GET /docs/reference",
         "GET /docs/errors/<code>",
         "GET /docs/style.css",
+        "GET /i/style.css",
+        "GET /i/<invoice_id>",
+        "GET /i/<invoice_id>/<method>",
+        "POST /i/<invoice_id>/<method>",
+        "GET /i/<invoice_id>/claim",
+        "POST /i/<invoice_id>/claim",
+        "POST /i/<invoice_id>/cancel",
         "GET /checkout/<invoice_id>",
         "GET /checkout/<invoice_id>/addresses",
         "GET /checkout/<invoice_id>/events",
+        "GET /checkout/<invoice_id>/methods/<method>/qr.svg",
         "POST /checkout/<invoice_id>/methods/<method>",
         "POST /checkout/<invoice_id>/cancel",
         "POST /checkout/<invoice_id>/check",
@@ -42,6 +51,9 @@ PUBLIC = frozenset(
         "GET /checkout/<invoice_id>/claims",
     }
 )
+
+JSON = "application/json"
+SVG = "image/svg+xml"
 
 F = TypeVar("F", bound=Form)
 Q = TypeVar("Q", bound=QueryForm)
@@ -116,7 +128,7 @@ class Route:
     handler: Handler[Any] | None
     action: Action[Any] | None = None
     writer: Writer | None = None
-    media: str = "application/json"
+    media: str = JSON
     needs_name: bool = False  # it moves money: only with an Idempotency-Key
     is_long: bool = False  # it reads so much that nobody else should wait for it
     opener: Opener[Any] | None = None
@@ -135,6 +147,11 @@ class Route:
     @property
     def name(self) -> str:
         return f"{self.method} {self.path}"
+
+    @property
+    def is_page(self) -> bool:
+        """Whether people see it in their browsers, as it is at that moment; then a form of theirs is its body."""
+        return self.media == HTML and self.writer is None
 
     @property
     def has_body(self) -> bool:
@@ -170,6 +187,7 @@ class Routes:
         shows: Any,
         refuses: Sequence[str] = (),
         is_long: bool = False,
+        media: str = ...,
     ) -> Callable[[Handler[Nothing]], Handler[Nothing]]: ...
     @overload
     def get(
@@ -181,6 +199,7 @@ class Routes:
         shows: Any,
         refuses: Sequence[str] = (),
         is_long: bool = False,
+        media: str = ...,
     ) -> Callable[[Handler[Q]], Handler[Q]]: ...
     def get(
         self,
@@ -191,12 +210,21 @@ class Routes:
         shows: Any,
         refuses: Sequence[str] = (),
         is_long: bool = False,
+        media: str = JSON,
     ) -> Any:
         """Declare a route that reads, and the form of its query, if it takes any parameter.
 
         What `is_long` runs in a thread, on a connection of its own.
         """
-        return self._declare("GET", path, scope, query, shows, 200, refuses, is_long=is_long)
+        return self._declare("GET", path, scope, query, shows, 200, refuses, is_long=is_long, media=media)
+
+    def page(self, path: str, query: type[Q]) -> Callable[[Handler[Q]], Handler[Q]]:
+        """Declare a public page that is written anew for each request."""
+        return self._declare("GET", path, None, query, None, 200, (), media=HTML)
+
+    def submit(self, path: str, form: type[F], *, refuses: Sequence[str] = ()) -> Callable[[Handler[F]], Handler[F]]:
+        """Declare where a form of such a page goes; it answers with where to go on."""
+        return self._declare("POST", path, None, form, None, 303, refuses, media=HTML)
 
     @overload
     def stream(
@@ -282,10 +310,11 @@ class Routes:
         *,
         is_long: bool = False,
         needs_name: bool = False,
+        media: str = JSON,
     ) -> Callable[[Handler[F]], Handler[F]]:
         def declare(handler: Handler[F]) -> Handler[F]:
             row = Route(method, path, scope, form, shows, status, tuple(refuses), handler)
-            self.all.append(replace(row, is_long=is_long, needs_name=needs_name))
+            self.all.append(replace(row, is_long=is_long, needs_name=needs_name, media=media))
             return handler
 
         return declare

@@ -1,7 +1,7 @@
 """Doing a request once, however often it is sent: the answer is committed with what it did (I20)."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from paynode.domain.errors import Invalid
@@ -25,6 +25,7 @@ class Answer:
     body: bytes
     is_replayed: bool = False
     kept_body: bytes | None = None  # what to keep instead, where the body shows a secret
+    headers: Mapping[str, str] = field(default_factory=dict)  # of answers to people, which are not kept
 
 
 def once(tx: Tx, request: Request | None, now: datetime, act: Callable[[Tx], Answer]) -> Answer:

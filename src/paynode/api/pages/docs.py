@@ -7,7 +7,7 @@ from http import HTTPStatus
 from importlib.resources import files
 
 from paynode.api.contract import document
-from paynode.api.pages.layout import page, style
+from paynode.api.pages.layout import CSS, HTML, page, style
 from paynode.api.pages.markdown import html_of, summary_of, title_of
 from paynode.api.pages.reference import reference_html
 from paynode.api.problem_types import problem_types
@@ -15,8 +15,6 @@ from paynode.api.routes import Routes, Shelf
 from paynode.domain.errors import NotFound
 
 routes = Routes()
-
-HTML = "text/html; charset=utf-8"
 
 # In the order of the navigation; every page that lies in docs/ is one of them.
 PAGES = (
@@ -70,7 +68,7 @@ def problem(shelf: Shelf) -> bytes:
     return page(kind.title, body, _links(), "/docs/errors")
 
 
-@routes.document("/docs/style.css", media="text/css; charset=utf-8")
+@routes.document("/docs/style.css", media=CSS)
 def stylesheet(shelf: Shelf) -> bytes:
     """Show how the pages look."""
     return style()

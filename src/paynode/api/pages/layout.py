@@ -1,45 +1,60 @@
-"""What every page of the documentation has around it: head, navigation, and nothing that a strict policy refuses."""
+"""How pages are written: templates that escape what they show, and a policy that refuses what runs or is foreign."""
 
-from collections.abc import Mapping
-from html import escape
+from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib.resources import files
 
-# No script, no font, no image of another host: the pages work offline, and what they show runs nothing.
-POLICY = (
-    "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+from markupsafe import Markup
+
+HTML = "text/html; charset=utf-8"
+CSS = "text/css; charset=utf-8"
+
+
+def policy(*, form_action: str = "'none'", frame_ancestors: Sequence[str] = ()) -> str:
+    """No script, no font, no image of another host: the pages work offline, and what they show runs nothing."""
+    ancestors = " ".join(frame_ancestors) or "'none'"
+    return (
+        "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; "
+        f"form-action {form_action}; frame-ancestors {ancestors}"
+    )
+
+
+POLICY = policy()
 
 
 def page(title: str, body: str, links: Mapping[str, str], here: str) -> bytes:
-    """A whole page; `links` are its navigation, title by path, and `here` is the path that it is."""
-    items = "\n".join(
-        f'<li><a href="{escape(path)}"{" aria-current=page" if path == here else ""}>{escape(name)}</a></li>'
-        for path, name in links.items()
+    """A whole page of the documentation; `links` are its navigation, title by path, and `here` is the path it has."""
+    return rendered(
+        "docs.html",
+        title=f"{title} - paynode",
+        stylesheet="/docs/style.css",
+        body=Markup(body),  # noqa: S704 - our own text
+        links=links,
+        here=here,
     )
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="robots" content="noindex">
-<title>{escape(title)} - paynode</title>
-<link rel="stylesheet" href="/docs/style.css">
-</head>
-<body>
-<a class="skip" href="#content">Skip to the content</a>
-<nav aria-label="Documentation">
-<p class="name"><a href="/docs">paynode</a></p>
-<ul>
-{items}
-</ul>
-</nav>
-<main id="content">
-{body}
-</main>
-</body>
-</html>
-""".encode()
 
 
-def style() -> bytes:
-    return (files("paynode") / "api" / "pages" / "style.css").read_bytes()
+def rendered(template: str, **values: object) -> bytes:
+    """The template with these values; each that it names must be given."""
+    return environment().get_template(template).render(values).encode()
+
+
+def style(name: str = "style") -> bytes:
+    return (files("paynode") / "api" / "pages" / f"{name}.css").read_bytes()
+
+
+@cache
+def environment() -> Environment:
+    """Templates come out of the package, which may be frozen into one file."""
+    return Environment(
+        loader=FunctionLoader(_source),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _source(template: str) -> str:
+    return (files("paynode") / "api" / "pages" / "templates" / template).read_text(encoding="utf-8")

@@ -127,7 +127,7 @@ def invoice(catalogue: Catalogue, loaded: LoadedInvoice, now: datetime) -> Invoi
         methods=[method(catalogue, loaded, entry, now) for entry in loaded.methods],
         deposits=[deposit(catalogue, placed, loaded) for placed in loaded.deposits[-DEPOSITS_SHOWN:]],
         deposit_count=len(loaded.deposits),
-        checkout_url=f"{catalogue.public_url}/checkout/{record.id}",
+        checkout_url=f"{catalogue.public_url}/i/{record.id}",
         success_url=record.success_url,
         fail_url=record.fail_url,
         callback_url=None if loaded.callback is None else loaded.callback.url,
