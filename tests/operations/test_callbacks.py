@@ -56,7 +56,7 @@ def tell(shop: Shop, subject: str, kind: EventType = EventType.INVOICE_PAID) -> 
 
 
 def owed(shop: Shop, invoice_id: str) -> list[DeliveryRecord]:
-    return shop.database.read(outbox.listed_deliveries, None, Page(100, ascending=True), subject=invoice_id)[0]
+    return shop.database.read(outbox.listed_deliveries, None, Page(100, ascending=True), subject=invoice_id).entries
 
 
 def posts(shop: Shop, now: timedelta = timedelta(0), in_flight: dict[str, str] | None = None) -> list[Post]:

@@ -73,8 +73,8 @@ def tell(shop: Shop, count: int = 1, now: datetime = NOW) -> list[str]:
 
 
 def owed(shop: Shop, endpoint: EndpointRecord) -> list[DeliveryRecord]:
-    found, _ = shop.database.read(outbox.listed_deliveries, None, Page(100, ascending=True), endpoint_id=endpoint.id)
-    return found
+    page = Page(100, ascending=True)
+    return shop.database.read(outbox.listed_deliveries, None, page, endpoint_id=endpoint.id).entries
 
 
 def only(shop: Shop, endpoint: EndpointRecord) -> DeliveryRecord:

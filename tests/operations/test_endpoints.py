@@ -91,8 +91,8 @@ def tell(shop: Shop, kind: EventType = EventType.INVOICE_PAID, store_id: str | N
 
 
 def owed(shop: Shop, endpoint: EndpointRecord) -> list[DeliveryRecord]:
-    found, _ = shop.database.read(outbox.listed_deliveries, None, Page(100, ascending=True), endpoint_id=endpoint.id)
-    return found
+    page = Page(100, ascending=True)
+    return shop.database.read(outbox.listed_deliveries, None, page, endpoint_id=endpoint.id).entries
 
 
 def told(shop: Shop, endpoint: EndpointRecord) -> dict[str, dict[str, Any]]:

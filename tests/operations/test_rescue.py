@@ -42,7 +42,7 @@ def claim(node: SimNode, invoice_id: str, tx_hash: str, asker: Asker = Asker.MER
 
 def claims(node: SimNode, invoice_id: str) -> list[Any]:
     def shown(tx: Tx) -> list[Any]:
-        found, _ = rescues.claims_of(tx, invoice_id, Page(limit=100))
+        found = rescues.claims_of(tx, invoice_id, Page(limit=100)).entries
         return [to_builtins(rescue.claim_view(tx, record)) for record in found]
 
     return node.database.read(shown)

@@ -115,11 +115,11 @@ class Bench:
 
     def owed(self, endpoint: EndpointRecord) -> list[DeliveryRecord]:
         page = Page(1000, ascending=True)
-        return self.shop.database.read(outbox.listed_deliveries, None, page, endpoint_id=endpoint.id)[0]
+        return self.shop.database.read(outbox.listed_deliveries, None, page, endpoint_id=endpoint.id).entries
 
     def callback(self) -> DeliveryRecord:
         """The only delivery to the callback of the invoice that is told of."""
-        [delivery] = self.shop.database.read(outbox.listed_deliveries, None, Page(10), subject="inv_1")[0]
+        [delivery] = self.shop.database.read(outbox.listed_deliveries, None, Page(10), subject="inv_1").entries
         return delivery
 
     def states(self, endpoint: EndpointRecord) -> set[str]:

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 from msgspec import UNSET, Meta, UnsetType
 
 from paynode.api.body import Form, Nothing
-from paynode.api.lists import ListView, list_answer
+from paynode.api.lists import ListView, page_answer
 from paynode.api.query import PageQuery
 from paynode.api.routes import Call, Routes, answer
 from paynode.domain.durations import parse_duration
@@ -101,9 +101,7 @@ def create(call: Call[ApiKeyForm], tx: Tx) -> Answer:
 @routes.get("/v1/api_keys", ApiKeyListQuery, scope="api_keys:write", shows=ListView[ApiKeyView])
 def list_all(call: Call[ApiKeyListQuery], tx: Tx) -> Answer:
     """List the keys of the store, those that are revoked or expired too."""
-    page = call.form.page
-    found, has_more = rows.listed(tx, call.store_id, page)
-    return list_answer((_view(record, call.now) for record in found), page, has_more=has_more)
+    return page_answer(rows.listed(tx, call.store_id, call.form.page).map(lambda record: _view(record, call.now)))
 
 
 @routes.get("/v1/api_keys/current", scope="store:read", shows=ApiKeyView)

@@ -3,7 +3,7 @@
 from typing import Annotated, ClassVar
 
 from paynode.api.body import Nothing
-from paynode.api.lists import ListView, list_answer
+from paynode.api.lists import ListView, page_answer
 from paynode.api.parameters import IdOf
 from paynode.api.query import PageQuery
 from paynode.api.routes import Call, Routes, answer
@@ -35,11 +35,11 @@ class DeliveryListQuery(DeliveriesQuery, frozen=True):
     invoice: Annotated[str, IdOf("inv")] | None = None
 
 
-@routes.get("/v1/deliveries", DeliveryListQuery, scope="webhooks:read", shows=ListView[DeliveryView])
+@routes.get("/v1/deliveries", DeliveryListQuery, scope="webhooks:read", shows=ListView[DeliveryView], is_long=True)
 def list_all(call: Call[DeliveryListQuery], tx: Tx) -> Answer:
     """List what was sent to webhook endpoints and callbacks."""
     query = call.form
-    found, has_more = outbox.listed_deliveries(
+    found = outbox.listed_deliveries(
         tx,
         call.store_id,
         query.page,
@@ -49,7 +49,7 @@ def list_all(call: Call[DeliveryListQuery], tx: Tx) -> Answer:
         endpoint_id=query.endpoint,
         subject=query.invoice,
     )
-    return list_answer((delivery_view(tx, record) for record in found), query.page, has_more=has_more)
+    return page_answer(found.map(lambda record: delivery_view(tx, record)))
 
 
 @routes.get("/v1/deliveries/<delivery_id>", scope="webhooks:read", shows=DeliveryView)

@@ -119,9 +119,8 @@ def search(call: Call[SearchForm], tx: Tx) -> Answer:
         address=form.address,
         tx_hash=form.tx_hash,
     )
-    return page_answer(
-        deposit_lists.page_of(tx, wanted, Page(LIMIT_MAX)).map(lambda each: deposit_shown(call, tx, each)), None
-    )
+    found = deposit_lists.page_of(tx, wanted, Page(LIMIT_MAX))
+    return page_answer(found.map(lambda placed: deposit_shown(call, tx, placed)))
 
 
 @routes.get("/v1/deposits/<deposit_id>", scope="deposits:read", shows=DepositView)

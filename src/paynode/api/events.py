@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Meta
 
 from paynode.api.body import Nothing
-from paynode.api.lists import ListView, list_answer
+from paynode.api.lists import ListView, page_answer
 from paynode.api.parameters import OWN_ID
 from paynode.api.query import PageQuery, QueryForm
 from paynode.api.routes import Call, Routes, answer
@@ -39,11 +39,11 @@ class EventListQuery(EventsQuery, frozen=True):
     created_before: datetime | None = None
 
 
-@routes.get("/v1/events", EventListQuery, scope="events:read", shows=ListView[EventView])
+@routes.get("/v1/events", EventListQuery, scope="events:read", shows=ListView[EventView], is_long=True)
 def list_all(call: Call[EventListQuery], tx: Tx) -> Answer:
     """List events, the newest first."""
     query = call.form
-    found, has_more = outbox.listed_events(
+    found = outbox.listed_events(
         tx,
         call.store_id,
         query.page,
@@ -52,7 +52,7 @@ def list_all(call: Call[EventListQuery], tx: Tx) -> Answer:
         created_after=query.created_after,
         created_before=query.created_before,
     )
-    return list_answer((views.event(record) for record in found), query.page, has_more=has_more)
+    return page_answer(found.map(views.event))
 
 
 class EventStreamQuery(QueryForm, frozen=True):

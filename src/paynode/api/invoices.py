@@ -120,9 +120,7 @@ def deposits(call: Call[Nothing], tx: Tx) -> Answer:
 def events(call: Call[EventsQuery], tx: Tx) -> Answer:
     """List what happened to an invoice."""
     loaded = loading.load(tx, call.path["invoice_id"], call.store_id)
-    page = call.form.page
-    found, has_more = outbox.listed_events(tx, None, page, subject=loaded.record.id)
-    return list_answer((event_view(record) for record in found), page, has_more=has_more)
+    return page_answer(outbox.listed_events(tx, None, call.form.page, subject=loaded.record.id).map(event_view))
 
 
 @routes.get(
@@ -131,9 +129,8 @@ def events(call: Call[EventsQuery], tx: Tx) -> Answer:
 def deliveries(call: Call[DeliveriesQuery], tx: Tx) -> Answer:
     """List what the shop was told of an invoice."""
     loaded = loading.load(tx, call.path["invoice_id"], call.store_id)
-    page = call.form.page
-    found, has_more = outbox.listed_deliveries(tx, None, page, subject=loaded.record.id)
-    return list_answer((delivery_view(tx, record) for record in found), page, has_more=has_more)
+    found = outbox.listed_deliveries(tx, None, call.form.page, subject=loaded.record.id)
+    return page_answer(found.map(lambda record: delivery_view(tx, record)))
 
 
 def _answer(call: Call[Nothing], loaded: LoadedInvoice) -> Answer:

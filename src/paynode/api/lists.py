@@ -8,7 +8,7 @@ from msgspec import UNSET, Meta, UnsetType
 from paynode.api.routes import Call, answer
 from paynode.operations.once import Answer
 from paynode.operations.views.shapes import View
-from paynode.store.pages import Found, Page
+from paynode.store.pages import Found
 
 T = TypeVar("T")
 
@@ -23,15 +23,12 @@ class ListView(View, Generic[T], frozen=True, tag_field="object", tag="list"):
     total_is_exact: Annotated[bool, Meta(description="False: there are more than `total`.")] | UnsetType = UNSET
 
 
-def list_answer(data: Iterable[View], page: Page | None = None, *, has_more: bool = False) -> Answer:
-    """A list, or a page of one. No page: the list is whole."""
-    entries = list(data)
-    last = 0 if page is not None and page.before is not None else -1
-    cursor = getattr(entries[last], "id", None) if has_more and entries else None
-    return answer(ListView(data=entries, has_more=has_more, next_cursor=cursor))
+def list_answer(data: Iterable[View]) -> Answer:
+    """A list that is whole."""
+    return answer(ListView(data=list(data), has_more=False, next_cursor=None))
 
 
-def page_answer(found: Found[T], total: tuple[int, bool] | None) -> Answer:
+def page_answer(found: Found[T], total: tuple[int, bool] | None = None) -> Answer:
     """A page of a list that may be longer than one walk through it, and how long it is, if that was asked for."""
     count, is_exact = (UNSET, UNSET) if total is None else total
     return answer(

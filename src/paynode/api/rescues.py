@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from paynode.api.body import Form, Nothing
 from paynode.api.conflicts import NOT_CHECKED
-from paynode.api.lists import ListView, list_answer
+from paynode.api.lists import ListView, page_answer
 from paynode.api.query import PageQuery
 from paynode.api.routes import Call, Routes, answer
 from paynode.domain.rescue import Asker
@@ -103,6 +103,5 @@ def _claimed(call: Call[ClaimForm], tx: Tx, asker: Asker) -> ClaimView:
 
 def _claims(call: Call[ClaimListQuery], tx: Tx) -> Answer:
     loaded = loading.load(tx, call.path["invoice_id"], call.store_id)
-    page = call.form.page
-    found, has_more = rescues.claims_of(tx, loaded.record.id, page)
-    return list_answer((rescue.claim_view(tx, record) for record in found), page, has_more=has_more)
+    found = rescues.claims_of(tx, loaded.record.id, call.form.page)
+    return page_answer(found.map(lambda record: rescue.claim_view(tx, record)))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from paynode.store.database import Tx
-from paynode.store.pages import Page, select_page
+from paynode.store.pages import Conditions, Found, Page, walk_page
 from paynode.store.records import Columns
 from paynode.store.times import to_ms
 
@@ -44,11 +44,12 @@ def save(tx: Tx, record: ApiKeyRecord) -> None:
     tx.run(API_KEY.update("api_keys", "id"), API_KEY.encode(record))
 
 
-def listed(tx: Tx, store_id: str | None, page: Page) -> tuple[list[ApiKeyRecord], bool]:
-    """One page of the keys of a store, or of all (None), and whether there are more."""
-    where, values = (["1"], {}) if store_id is None else (["store_id = :store_id"], {"store_id": store_id})
-    rows, has_more = select_page(tx, f"select {API_KEY.sql} from api_keys", where, values, page)
-    return [API_KEY.decode(row) for row in rows], has_more
+def listed(tx: Tx, store_id: str | None, page: Page) -> Found[ApiKeyRecord]:
+    """One page of the keys of a store, or of all (None)."""
+    found = Conditions()
+    if store_id is not None:
+        found.check("k.store_id = :store_id", store_id=store_id)
+    return walk_page(tx, API_KEY.of("k"), "api_keys k", found, page, key="k.id").map(API_KEY.decode)
 
 
 def note_use(tx: Tx, key_id: str, now: datetime) -> None:

@@ -1,5 +1,6 @@
 """Events, the endpoints that want them, and what is owed to each of these and to invoices' callbacks."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -7,7 +8,7 @@ from datetime import datetime, timedelta
 from paynode.domain.signing import SignatureFormat
 from paynode.store.database import Tx, Value
 from paynode.store.ids import first_id, last_id, next_id
-from paynode.store.pages import Page, select_page
+from paynode.store.pages import Conditions, Found, Page, walk_page
 from paynode.store.records import Columns
 from paynode.store.times import optional_from_ms, to_ms
 
@@ -151,33 +152,21 @@ def listed_events(
     subject: str | None = None,
     created_after: datetime | None = None,
     created_before: datetime | None = None,
-) -> tuple[list[EventRecord], bool]:
-    """One page of what happened to a store and to the node, or with None to anybody; and whether there is more.
-
-    An id says when its event happened, and finds it by the index.
-    """
-    source, where = "events", ["1"]
-    values: dict[str, Value] = {}
-    if created_after is not None:
-        where.append("id > :first")
-        values["first"] = last_id("evt", created_after)
-    if created_before is not None:
-        where.append("id < :last")
-        values["last"] = first_id("evt", created_before)
+) -> Found[EventRecord]:
+    """One page of what happened to a store and to the node, or with None to anybody."""
+    source, found = "events e", Conditions()
+    found.seek_made("e.id", "evt", created_after, created_before)
     if store_id is not None:
-        values["store_id"] = store_id
+        found.values["store_id"] = store_id
     if subject is not None:  # has few events
-        where.append("subject = :subject")
-        where += ["(store_id = :store_id or store_id is null)"] if store_id is not None else []
-        values["subject"] = subject
+        found.seek("e.subject = :subject", subject=subject)
+        if store_id is not None:
+            found.check("(e.store_id = :store_id or e.store_id is null)")
     elif store_id is not None:  # two walks through the index, merged
         every = "select * from events where store_id"
-        source = f"({every} = :store_id union all {every} is null)"
-    if types:
-        where.append(f"type in ({', '.join(f':type{n}' for n in range(len(types)))})")
-        values |= {f"type{n}": kind for n, kind in enumerate(types)}
-    rows, has_more = select_page(tx, f"select {EVENT.sql} from {source}", where, values, page)
-    return [EVENT.decode(row) for row in rows], has_more
+        source = f"({every} = :store_id union all {every} is null) e"
+    found.check_any("e.type", types or None)
+    return walk_page(tx, EVENT.of("e"), source, found, page, key="e.id").map(EVENT.decode)
 
 
 # Endpoints
@@ -359,22 +348,23 @@ def listed_deliveries(
     endpoint_id: str | None = None,
     types: Sequence[str] = (),
     subject: str | None = None,
-) -> tuple[list[DeliveryRecord], bool]:
-    where = ["1"]
-    values: dict[str, Value] = {}
-    for name, value in (("store_id", store_id), ("event_id", event_id), ("endpoint_id", endpoint_id)):
-        if value is not None:
-            where.append(f"{name} = :{name}")
-            values[name] = value
+) -> Found[DeliveryRecord]:
+    """One page of what was sent, or is to be."""
+    found = Conditions()
+    if event_id is not None:
+        found.seek("d.event_id = :event_id", event_id=event_id)
     if subject is not None:
-        where.append("event_id in (select id from events where subject = :subject)")
-        values["subject"] = subject
+        found.seek("d.event_id in (select id from events where subject = :subject)", subject=subject)
+    if store_id is not None and event_id is None and subject is None:
+        found.seek("d.store_id = :store_id", store_id=store_id)
+    elif store_id is not None:
+        found.check("d.store_id = :store_id", store_id=store_id)
+    if endpoint_id is not None:
+        found.check("d.endpoint_id = :endpoint_id", endpoint_id=endpoint_id)
     if types:
-        names = ", ".join(f":type{n}" for n in range(len(types)))
-        where.append(f"exists (select 1 from events v where v.id = event_id and v.type in ({names}))")
-        values |= {f"type{n}": kind for n, kind in enumerate(types)}
-    if states:
-        where.append(f"state in ({', '.join(f':state{n}' for n in range(len(states)))})")
-        values |= {f"state{n}": state for n, state in enumerate(states)}
-    rows, has_more = select_page(tx, f"select {DELIVERY.sql} from deliveries", where, values, page)
-    return [DELIVERY.decode(row) for row in rows], has_more
+        wanted = "select value from json_each(:types)"
+        found.check(
+            f"exists (select 1 from events v where v.id = d.event_id and v.type in ({wanted}))", types=json.dumps(types)
+        )
+    found.check_any("d.state", states or None)
+    return walk_page(tx, DELIVERY.of("d"), "deliveries d", found, page, key="d.id").map(DELIVERY.decode)

@@ -5,7 +5,7 @@ many entries the page ends where it is, even if it is not full: so no combinatio
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
@@ -134,8 +134,8 @@ def walk_page(
     gathered: Gathered[Any] = gather(walk, page)
     order = {each: at for at, each in enumerate(gathered.keys)}
     rows = tx.rows(
-        f"select {key}, {columns} from json_each(?) wanted cross join {source} where {key} = wanted.value",
-        (json.dumps(gathered.keys),),
+        f"select {key}, {columns} from json_each(:keys) wanted cross join {source} where {key} = wanted.value",
+        conditions.values | {"keys": json.dumps(gathered.keys)},
     )
     entries = [tuple(row[1:]) for row in sorted(rows, key=lambda row: order[row[0]])]
     return Found(entries, gathered.has_more, None if gathered.last is None else id_of(gathered.last))
@@ -150,22 +150,3 @@ def count_rows(tx: Tx, source: str, conditions: Conditions) -> tuple[int, bool]:
     )
     assert row is not None, "an aggregate always answers"
     return int(row[1]), row[0] < COUNTED_MAX
-
-
-def select_page(
-    tx: Tx, select: str, where: Sequence[str], values: Mapping[str, Value], page: Page, key: str = "id"
-) -> tuple[list[tuple[Any, ...]], bool]:
-    """The rows of one page in the page's order, and whether more follow in its direction. Keyset, never OFFSET."""
-    conditions, bound = list(where), dict(values)
-    forwards = page.before is None
-    ascending = page.ascending if forwards else not page.ascending
-    cursor = page.after if forwards else page.before
-    if cursor is not None:
-        conditions.append(f"{key} {'>' if ascending else '<'} :cursor")
-        bound["cursor"] = cursor
-    bound["limit"] = page.limit + 1
-    rows = tx.rows(
-        f"{select} where {' and '.join(conditions)} order by {key} {'asc' if ascending else 'desc'} limit :limit", bound
-    )
-    kept = rows[: page.limit]
-    return (kept if forwards else kept[::-1]), len(rows) > page.limit

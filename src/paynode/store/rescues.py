@@ -7,7 +7,7 @@ from datetime import datetime
 from paynode.domain.chain import Claim, ClaimAnswer
 from paynode.domain.rescue import Asker
 from paynode.store.database import Tx
-from paynode.store.pages import Page, select_page
+from paynode.store.pages import Conditions, Found, Page, walk_page
 from paynode.store.records import Columns
 from paynode.store.times import from_ms, optional_ms, to_ms
 
@@ -79,11 +79,11 @@ def claim_of(tx: Tx, invoice_id: str, tx_hash: str) -> ClaimRecord | None:
     return None if row is None else CLAIM.decode(row)
 
 
-def claims_of(tx: Tx, invoice_id: str, page: Page) -> tuple[list[ClaimRecord], bool]:
-    """One page of the invoice's claims and whether there are more."""
-    select = f"select {CLAIM.sql} from claims"
-    rows, has_more = select_page(tx, select, ["invoice_id = :invoice_id"], {"invoice_id": invoice_id}, page)
-    return [CLAIM.decode(row) for row in rows], has_more
+def claims_of(tx: Tx, invoice_id: str, page: Page) -> Found[ClaimRecord]:
+    """One page of the invoice's claims."""
+    found = Conditions()
+    found.seek("c.invoice_id = :invoice_id", invoice_id=invoice_id)
+    return walk_page(tx, CLAIM.of("c"), "claims c", found, page, key="c.id").map(CLAIM.decode)
 
 
 def add_claim(tx: Tx, record: ClaimRecord) -> None:

@@ -136,7 +136,7 @@ def _shown(call: Call[CheckoutQuery], tx: Tx, picked: str | None) -> Answer:
     payable = [each for each in view.methods if each.state is not MethodState.DISABLED]
     method = _method(view, payable, picked)
     seconds = reload_seconds(loaded, call.now) if told.is_awaited else None
-    claims, _ = rescues.claims_of(tx, view.id, Page(CLAIMS_SHOWN))
+    claims = rescues.claims_of(tx, view.id, Page(CLAIMS_SHOWN)).entries
     return _page(
         node.catalogue,
         loaded,
