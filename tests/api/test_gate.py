@@ -354,3 +354,8 @@ async def test_the_other_stores_pages_are_not_the_shops_own(world: World) -> Non
     path = f"/checkout/{invoice['id']}/check"
     asked = await Api(world.app, None).send("OPTIONS", path, headers={"Origin": "https://shop.example"})
     assert "Access-Control-Allow-Origin" not in asked.headers
+
+
+async def test_options_tell_the_methods_of_a_path(api: Api) -> None:
+    reply = await api.send("OPTIONS", "/v1/invoices")
+    assert (reply.status, set(reply.headers["Allow"].split(", "))) == (200, {"GET", "HEAD", "OPTIONS", "POST"})

@@ -68,9 +68,8 @@ class Gate:
         app.url_map.merge_slashes = False
         self._routes = [route for table in tables for route in table.all]
         for route in self._routes:
-            add = partial(
-                app.add_url_rule, route.path, strict_slashes=True, provide_automatic_options=not is_for_payers(route)
-            )
+            own_options = False if is_for_payers(route) else None  # None: Quart answers OPTIONS by itself
+            add = partial(app.add_url_rule, route.path, strict_slashes=True, provide_automatic_options=own_options)
             add(route.name, self._view_of(route), methods=[route.method])
             if is_for_payers(route):
                 add(f"OPTIONS {route.path}", self._preflight_view(route), methods=["OPTIONS"])

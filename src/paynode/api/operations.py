@@ -106,6 +106,10 @@ def _query_parameter(parameter: Parameter, *, is_required: bool) -> Schema:
 def _shown(route: Route) -> Schema:
     if route.exporter is not None or route.shows is str:
         return {"type": "string"}
+    if route.opener is not None:  # each message of the stream, as the sequential media types of OpenAPI 3.2 tell it
+        data = {"type": "string", "contentMediaType": "application/json", "contentSchema": reference(route.shows)}
+        texts = {name: {"type": "string"} for name in ("id", "event")}
+        return {"type": "object", "properties": {**texts, "data": data}}
     return {"type": "object"} if route.writer is not None else reference(route.shows)
 
 
