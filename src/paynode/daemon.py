@@ -32,6 +32,7 @@ from paynode.chains.rpc import RpcPool
 from paynode.chains.sim import keys as sim_keys
 from paynode.chains.sim import miner
 from paynode.chains.sim.adapter import SimChain
+from paynode.chains.sim.clock import MovableClock
 from paynode.chains.sim.storage import open_world
 from paynode.chains.sim.world import World
 from paynode.config import Config, CustodyMode, Family, Network
@@ -90,11 +91,13 @@ class Node:
     catalogue: Catalogue
     chains: Mapping[str, Chain]
     worlds: Mapping[str, World]  # of simulated networks
+    simulation: Simulation | None  # of a simulated node
     sources: Sequence[RateSource]
     address_sources: Mapping[str, Sequence[AddressSource]]  # by network
     outbound: Outbound
     crash: CrashPoints
     clock: Callable[[], datetime]
+    time_of_day: Callable[[], datetime]  # what the clock says, but for a simulation that was moved on
     started_at: datetime
     xpubs: Mapping[int, str]  # of EVM branches, by account
     attention: Attention = field(default_factory=partial(Attention, trio.current_time))
@@ -218,6 +221,7 @@ async def _start_common(services: trio.Nursery, node: Node, progress: Progress) 
         catalogue,
         node.outbound,
         clock=clock,
+        time_of_day=node.time_of_day,
         jitter=jitter,
         beat=beat,
         passing=node.crash.passing,
@@ -279,18 +283,22 @@ async def _outlast(
 
 
 @asynccontextmanager
-async def _opened(config: Config, clock: Callable[[], datetime]) -> AsyncIterator[Node]:
+async def _opened(config: Config, time_of_day: Callable[[], datetime]) -> AsyncIterator[Node]:
     """Everything a node holds open."""
+    clock = MovableClock(time_of_day)
     crash = CrashPoints(os.environ)
     database = databases.open(config.node.database, before_commit=crash.before_commit, after_commit=crash.after_commit)
     async with AsyncExitStack() as stack:
         stack.callback(database.close)
-        catalogue = database.write(startup.sync, config, (), clock())
         worlds = {
             network.name: _world(config, network, clock)
-            for network in catalogue.networks.values()
+            for network in config.enabled_networks
             if network.family is Family.SIM
         }
+        for world in worlds.values():
+            clock.reach(world.head.at)  # a simulation that was moved on goes on from there
+        catalogue = database.write(startup.sync, config, (), clock())
+        simulation = Simulation(database, worlds, catalogue.family, clock) if worlds else None
         chains: dict[str, Chain] = {}
         for name, network in catalogue.networks.items():
             chain: Chain = _sim(network, worlds[name]) if name in worlds else _evm(network, database, clock)
@@ -311,11 +319,13 @@ async def _opened(config: Config, clock: Callable[[], datetime]) -> AsyncIterato
             catalogue,
             chains,
             worlds,
+            simulation,
             sources,
             address_sources,
             outbound,
             crash,
             clock,
+            time_of_day,
             clock(),
             xpubs,
         )
@@ -358,7 +368,6 @@ def _world(config: Config, network: Network, clock: Callable[[], datetime]) -> W
 
 
 def _api_node(node: Node, progress: Progress, stop: trio.Event) -> ApiNode:
-    simulation = Simulation(node.database, node.worlds, node.catalogue.family) if node.worlds else None
     return ApiNode(
         database=node.database,
         catalogue=node.catalogue,
@@ -372,5 +381,5 @@ def _api_node(node: Node, progress: Progress, stop: trio.Event) -> ApiNode:
         stopping=stop,
         attention=node.attention,
         providers=node.providers,
-        simulation=simulation,
+        simulation=node.simulation,
     )

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -54,9 +54,19 @@ class FakeSimulation:
 
     asked: list[tuple[Any, ...]] = field(default_factory=list)
 
-    async def pay(self, loaded: LoadedInvoice, method: str, units: int, *, late: bool) -> str:
+    async def pay(
+        self, loaded: LoadedInvoice, method: str, units: int, *, late: bool, sender: str | None = None
+    ) -> str:
+        if sender == "nobody":
+            raise ValueError("That is no address.")
         self.asked.append(("pay", loaded.record.id, method, units, late))
         return f"0x{len(self.asked):064x}"
+
+    async def advance(self, duration: timedelta) -> datetime:
+        if duration > timedelta(days=365):
+            raise ValueError("That is too far.")
+        self.asked.append(("advance", duration))
+        return NOW + duration
 
     async def mine(self, blocks: int) -> None:
         self.asked.append(("mine", blocks))

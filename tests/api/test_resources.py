@@ -191,7 +191,9 @@ async def test_a_simulated_payment_provisions_and_pays_what_is_asked(world: Worl
     ]
     await api.post("/v1/test/reorg", {"depth": 2})
     await api.post("/v1/test/outage", {"on": True})
-    assert world.simulation.asked[-2:] == [("reorg", 2), ("outage", True)]
+    moved = await api.post("/v1/test/time", {"advance": "2h45m"})
+    assert moved.json == {"object": "time", "now": "2026-01-01T02:45:00.000Z"}
+    assert world.simulation.asked[-3:] == [("reorg", 2), ("outage", True), ("advance", timedelta(hours=2, minutes=45))]
 
 
 @pytest.mark.parametrize(
@@ -203,12 +205,20 @@ async def test_a_simulated_payment_provisions_and_pays_what_is_asked(world: Worl
         {"amount": "1", "percent": "1"},
         {"percent": "-1"},
         {"amount": "0.0000001"},
+        {"from": "nobody"},
     ],
 )
 async def test_a_simulated_payment_that_cannot_be_is_refused(world: World, api: Api, body: object) -> None:
     invoice = await api.invoice(methods=["sim_usdt"])
     reply = await api.post(f"/v1/test/invoices/{invoice['id']}/pay", body)
     assert reply.status == 422
+    assert world.simulation.asked == []
+
+
+@pytest.mark.parametrize("advance", [0, -1, "soon", "P2Y", "400d", True])
+async def test_time_only_moves_on_and_not_too_far(world: World, api: Api, advance: object) -> None:
+    reply = await api.post("/v1/test/time", {"advance": advance})
+    assert (reply.status, list(reply.problems)) == (422, ["/advance"])
     assert world.simulation.asked == []
 
 

@@ -81,6 +81,7 @@ class Bench:
                             self.shop.catalogue,
                             outbound,
                             clock=self.clock,
+                            time_of_day=self.clock,
                             jitter=lambda: Decimal(0),
                             beat=self.beat,
                             passing=self.passed.append,

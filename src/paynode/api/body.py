@@ -99,7 +99,7 @@ def _read(form: type[F], value: Mapping[str, object]) -> F:
                 problems.append(FieldProblem(pointer(name), "required", "This field is required."))
             continue
         try:
-            read[name] = msgspec.convert(value[name], field.type, dec_hook=_convert_ours)
+            read[field.name] = msgspec.convert(value[name], field.type, dec_hook=_convert_ours)
         except msgspec.ValidationError as error:
             problems.append(FieldProblem(pointer(name), "invalid_value", f"{error}."))
     if problems:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Protocol
 
@@ -20,10 +20,23 @@ from paynode.store.database import Database
 class Simulation(Protocol):
     """The simulated world, as the test routes drive it."""
 
-    async def pay(self, loaded: LoadedInvoice, method: str, units: int, *, late: bool) -> str:
+    async def pay(
+        self, loaded: LoadedInvoice, method: str, units: int, *, late: bool, sender: str | None = None
+    ) -> str:
         """Send `units` to the invoice's address as a customer would; returns the transaction's hash.
 
-        `late`: the payment's block is stamped after the invoice's deadline.
+        `late`: time is moved on past the invoice's deadline first.
+
+        Raises:
+            ValueError: the sender's address is none, or one of ours; or the deadline is too far away.
+        """
+        ...
+
+    async def advance(self, duration: timedelta) -> datetime:
+        """Move time on, for the node and every simulated network; returns what is now.
+
+        Raises:
+            ValueError: it would be too far ahead; a sentence for people.
         """
         ...
 

@@ -1,20 +1,22 @@
-"""Test routes, in sim mode only: pay as a customer would, mine, reorganise, fail."""
+"""Test routes, in sim mode only: pay as a customer would, mine, reorganise, fail, move time on."""
 
+from datetime import timedelta
 from fractions import Fraction
-from typing import Annotated
+from typing import Annotated, Any
 
-from msgspec import Meta
+from msgspec import Meta, field
 
 from paynode.api.body import Form, Number
 from paynode.api.conflicts import NOT_PROVISIONED
 from paynode.api.node import Simulation
 from paynode.api.routes import Call, Routes, answer
+from paynode.domain.durations import parse_duration
 from paynode.domain.errors import Invalid
 from paynode.domain.money import Asset, NotAnAmount, format_units, parse_decimal, to_units
 from paynode.operations import invoices, loading
 from paynode.operations.loading import LoadedInvoice
 from paynode.operations.once import Answer
-from paynode.operations.views.shapes import Amount, View
+from paynode.operations.views.shapes import Amount, Moment, View, moment
 
 routes = Routes()
 
@@ -37,6 +39,12 @@ class OutageView(View, frozen=True, tag_field="object", tag="outage"):
     on: bool
 
 
+class TimeView(View, frozen=True, tag_field="object", tag="time"):
+    """What the node and its networks take for now."""
+
+    now: Moment
+
+
 BLOCKS_MAX = 1000
 UNITS_BELOW = 2**128  # a chain's integers have 256 bits, and sums need room
 
@@ -45,7 +53,8 @@ class PayForm(Form, frozen=True):
     method: Annotated[str, Meta(max_length=100)] | None = None
     amount: Number | None = None  # in whole coins
     percent: Number | None = None  # of the amount of the quote
-    late: bool = False
+    late: bool = False  # time is moved on past the deadline first
+    sender: Annotated[str, Meta(max_length=100)] | None = field(default=None, name="from")
 
 
 class MineForm(Form, frozen=True):
@@ -58,6 +67,10 @@ class ReorgForm(Form, frozen=True):
 
 class OutageForm(Form, frozen=True):
     on: bool
+
+
+class TimeForm(Form, frozen=True):
+    advance: int | str
 
 
 @routes.act(
@@ -83,7 +96,10 @@ async def pay(call: Call[PayForm]) -> Answer:
         loaded = database.write(
             invoices.provision, node.catalogue, loaded.record.id, method, node.derive, call.now, store_id=call.store_id
         )
-    tx_hash = await _simulation(call).pay(loaded, method, units, late=form.late)
+    try:
+        tx_hash = await _simulation(call).pay(loaded, method, units, late=form.late, sender=form.sender)
+    except ValueError as problem:
+        raise Invalid.field("/late" if form.sender is None else "/from", "out_of_range", str(problem)) from problem
     amount = format_units(units, asset.decimals)
     return answer(PaymentView(method=method, amount=amount, tx_hash=tx_hash), 201)
 
@@ -112,7 +128,25 @@ async def outage(call: Call[OutageForm]) -> Answer:
     return answer(OutageView(on=call.form.on))
 
 
-def _simulation(call: Call[PayForm] | Call[MineForm] | Call[ReorgForm] | Call[OutageForm]) -> Simulation:
+@routes.act("/v1/test/time", TimeForm, scope="invoices:write", shows=TimeView)
+async def time(call: Call[TimeForm]) -> Answer:
+    """Move time on, for the node and every chain.
+
+    Deadlines pass, prices lapse, webhooks are tried again, keys expire. What was to happen at several moments in
+    between happens once, now.
+    """
+    duration = parse_duration(call.form.advance)
+    if duration is None or duration <= timedelta(0):
+        detail = 'Give seconds, or a text such as "2h45m" or "PT15M". Time only moves on.'
+        raise Invalid.field("/advance", "not_a_duration", detail)
+    try:
+        now = await _simulation(call).advance(duration)
+    except ValueError as problem:
+        raise Invalid.field("/advance", "out_of_range", str(problem)) from problem
+    return answer(TimeView(now=moment(now)))
+
+
+def _simulation(call: Call[Any]) -> Simulation:
     assert call.node.simulation is not None, "without a simulation these routes are not registered"
     return call.node.simulation
 

@@ -9,7 +9,7 @@ import trio
 from paynode.operations import deliveries
 from paynode.operations.catalogue import Catalogue
 from paynode.operations.expiry import expire_without_address
-from paynode.store import idempotency
+from paynode.store import bells, idempotency
 from paynode.store.database import Database, Tx
 
 
@@ -47,7 +47,7 @@ async def run(
     beat: Callable[[], None],
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Run each operation of the table at its interval, the first time at once."""
+    """Run each operation of the table at its interval, the first time and whenever the clock is moved at once."""
     due = {timer.name: trio.current_time() for timer in TABLE}
     task_status.started()
     while True:
@@ -56,4 +56,5 @@ async def run(
             if due[timer.name] <= trio.current_time():
                 database.write(timer.operation, catalogue, clock())
                 due[timer.name] = trio.current_time() + timer.seconds
-        await trio.sleep_until(min(due.values()))
+        if await database.bells.wait(bells.CLOCK, seconds=min(due.values()) - trio.current_time()):
+            due = dict.fromkeys(due, trio.current_time())

@@ -37,18 +37,22 @@ async def run(
     outbound: Outbound,
     *,
     clock: Callable[[], datetime],
+    time_of_day: Callable[[], datetime],
     jitter: Callable[[], Decimal],
     beat: Callable[[], None],
     passing: Callable[[str], None],
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Attempt every delivery when its time comes, for ever. `passing` is told of the points around each post."""
+    """Attempt every delivery when its time comes, for ever. `passing` is told of the points around each post.
+
+    Messages are signed for the `time_of_day`, which receivers compare with their own, wherever the `clock` may be.
+    """
     lane_by_delivery: dict[str, str] = {}  # under way
     landed: list[Attempt] = []  # ended, not yet recorded
 
     async def deliver(post: Post) -> None:
         passing("before webhook")
-        landed.append(await attempt(outbound, post, clock))
+        landed.append(await attempt(outbound, post, clock, time_of_day))
         passing("after webhook")
         database.bells.ring(bells.DELIVERIES)  # there is an outcome to record, and room for another
 
@@ -80,13 +84,15 @@ def _brought_forward(database: Database, now: datetime, before: datetime, second
     return now
 
 
-async def attempt(outbound: Outbound, post: Post, clock: Callable[[], datetime]) -> Attempt:
+async def attempt(
+    outbound: Outbound, post: Post, clock: Callable[[], datetime], time_of_day: Callable[[], datetime]
+) -> Attempt:
     """Sign and post a delivery once; says how it went, whatever happened."""
     sent_at, started_at = clock(), trio.current_time()
     headers = {
         "content-type": "application/json",
         "user-agent": USER_AGENT,
-        **post.signer.headers(post.event_id, sent_at, post.body),
+        **post.signer.headers(post.event_id, time_of_day(), post.body),
     }
     outcome: Answered | Unreachable | Forbidden
     error, excerpt = None, None

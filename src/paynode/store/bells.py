@@ -7,6 +7,7 @@ DELIVERIES = "deliveries"  # one is due
 OUTGOING = "outgoing"  # something is to be signed or sent
 SCREENING = "screening"  # a deposit came, and somebody is to be asked about its senders
 RATES = "rates"  # a price in a new currency was asked for
+CLOCK = "clock"  # it was moved on: what goes by it may be due
 WATCHES = "watches"  # an address was issued, or somebody asks: look soon
 
 
