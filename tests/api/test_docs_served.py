@@ -55,7 +55,7 @@ async def test_no_page_runs_anything_or_loads_from_elsewhere(world: World) -> No
         page = await seen(world, path)
         assert not page.tags & {"script", "iframe", "object", "embed", "form", "img", "style"}, path
         assert not {name for name in page.attributes if name.startswith("on") or name == "style"}, path
-        assert page.loaded == ["/docs/style.css"], path
+        assert page.loaded == ["/i/icon.svg", "/docs/style.css"], path
     sheet = await Api(world.app, None).get("/docs/style.css")
     assert (sheet.status, sheet.headers["Content-Type"]) == (200, "text/css; charset=utf-8")
     assert b"url(" not in sheet.raw

@@ -34,6 +34,7 @@ PUBLIC = frozenset(
         "GET /docs/errors/<code>",
         "GET /docs/style.css",
         "GET /i/style.css",
+        "GET /i/icon.svg",
         "GET /i/<invoice_id>",
         "GET /i/<invoice_id>/<method>",
         "POST /i/<invoice_id>/<method>",

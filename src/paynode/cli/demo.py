@@ -63,6 +63,13 @@ class Demo:
     async def post(self, path: str, body: Json) -> Json:
         return self._answered(await self.client.post(path, json=body))
 
+    async def page(self, url: str) -> str:
+        """The text of a page, as somebody without a key gets it."""
+        response = await self.client.get(url, headers={"Authorization": ""})
+        if response.is_error:
+            raise DemoFailed(f"GET {response.request.url.path}: {response.text}")
+        return response.text
+
     @staticmethod
     def _answered(response: httpx.Response) -> Json:
         if response.is_error:
@@ -142,6 +149,11 @@ async def _walk(running: Demo, invoice: Json, started: float) -> None:
     _say(started, "provisioned", f"{method['amount']} {method['symbol']} to {method['address']}")
 
     begun = trio.current_time()
+    page = await running.page(invoice["checkout_url"])
+    _require(method["address"] in page and method["amount"] in page, "the payer's page lacks the address or the amount")
+    _say(begun, "page shown", invoice["checkout_url"])
+
+    begun = trio.current_time()
     paid = await running.post(f"/v1/test/invoices/{invoice['id']}/pay", {})
     _say(begun, "customer paid", paid["tx_hash"])
     begun = trio.current_time()
@@ -210,7 +222,7 @@ async def _explain(running: Demo, invoice: Json) -> None:
     click.echo(f"""
 API key        {running.key}
 Invoice        {invoice["id"]}: {invoice["amount"]} {invoice["currency"]}
-Public view    {invoice["checkout_url"]}
+Payer's page   {invoice["checkout_url"]}
 
 Try, in another terminal:
 

@@ -15,7 +15,7 @@ from msgspec import Meta, structs
 from paynode.api.body import Form, Nothing
 from paynode.api.checkout import noted
 from paynode.api.conflicts import NOT_CHECKED, NOT_OPEN, NOT_PROVISIONED
-from paynode.api.pages.layout import CSS, policy, rendered, style
+from paynode.api.pages.layout import CSS, ICON, policy, rendered, resource
 from paynode.api.pages.standing import depth_words, standing
 from paynode.api.pages.words import left_words, moment_words, network_words, web_link
 from paynode.api.problem_types import problem_types
@@ -58,7 +58,13 @@ class ClaimForm(Form, frozen=True):
 @routes.document("/i/style.css", media=CSS)
 def stylesheet(shelf: Shelf) -> bytes:
     """Show how the page looks."""
-    return style("checkout")
+    return resource("checkout.css")
+
+
+@routes.document("/i/icon.svg", media=ICON)
+def icon(shelf: Shelf) -> bytes:
+    """Show what stands for the page in a browser's tab."""
+    return resource("icon.svg")
 
 
 @routes.page("/i/<invoice_id>", CheckoutQuery)
@@ -93,7 +99,9 @@ def show_claim(call: Call[QueryForm], tx: Tx) -> Answer:
     """Ask a payer who says "I have paid" by which transaction: on a page that never reloads while one types."""
     loaded = loading.load(tx, call.path["invoice_id"])
     view = checkout_view(call.node.catalogue, loaded, call.now)
-    return _page(call.node.catalogue, loaded, "claim.html", title=f"I have paid - {view.store_name}", invoice=view)
+    return _page(
+        call.node.catalogue, loaded, call.now, "claim.html", title=f"I have paid - {view.store_name}", invoice=view
+    )
 
 
 @routes.submit("/i/<invoice_id>/claim", ClaimForm, refuses=NOT_CHECKED)
@@ -140,6 +148,7 @@ def _shown(call: Call[CheckoutQuery], tx: Tx, picked: str | None) -> Answer:
     return _page(
         node.catalogue,
         loaded,
+        call.now,
         "checkout.html",
         title=f"{told.title} - {view.store_name}",
         invoice=view,
@@ -176,13 +185,13 @@ def _searched(method: MethodView) -> str:
     return f"{method.method} {method.symbol} {network_words(method.network)}".lower()
 
 
-def _page(catalogue: Catalogue, loaded: LoadedInvoice, template: str, **values: Any) -> Answer:
+def _page(catalogue: Catalogue, loaded: LoadedInvoice, now: datetime, template: str, **values: Any) -> Answer:
     body = rendered(
         template,
         stylesheet="/i/style.css",
         path=lambda method="": _path(loaded.record.id, method),
         network_words=network_words,
-        moment_words=moment_words,
+        moment_words=partial(moment_words, now=now),
         left_words=left_words,
         depth_words=depth_words,
         web_link=web_link,

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from importlib.resources import files
 
 from paynode.api.contract import document
-from paynode.api.pages.layout import CSS, HTML, page, style
+from paynode.api.pages.layout import CSS, HTML, page, resource
 from paynode.api.pages.markdown import html_of, summary_of, title_of
 from paynode.api.pages.reference import reference_html
 from paynode.api.problem_types import problem_types
@@ -71,7 +71,7 @@ def problem(shelf: Shelf) -> bytes:
 @routes.document("/docs/style.css", media=CSS)
 def stylesheet(shelf: Shelf) -> bytes:
     """Show how the pages look."""
-    return style()
+    return resource("style.css")
 
 
 @cache

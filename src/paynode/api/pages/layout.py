@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 HTML = "text/html; charset=utf-8"
 CSS = "text/css; charset=utf-8"
+ICON = "image/svg+xml; charset=utf-8"
 
 
 def policy(*, form_action: str = "'none'", frame_ancestors: Sequence[str] = ()) -> str:
@@ -40,8 +41,9 @@ def rendered(template: str, **values: object) -> bytes:
     return environment().get_template(template).render(values).encode()
 
 
-def style(name: str = "style") -> bytes:
-    return (files("paynode") / "api" / "pages" / f"{name}.css").read_bytes()
+def resource(name: str) -> bytes:
+    """A stylesheet or a picture of the pages."""
+    return (files("paynode") / "api" / "pages" / name).read_bytes()
 
 
 @cache

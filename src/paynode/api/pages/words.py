@@ -14,7 +14,7 @@ NETWORKS: Mapping[str, str] = {
     "gnosis": "Gnosis Chain",
     "sepolia": "Sepolia (test network)",
     "amoy": "Polygon Amoy (test network)",
-    "sim": "the simulated network",
+    "sim": "Simulation",
 }
 
 
@@ -23,10 +23,10 @@ def network_words(name: str) -> str:
     return NETWORKS.get(name, name.capitalize())
 
 
-def moment_words(text: str) -> str:
-    """A moment of the API's, to the minute and with its zone."""
+def moment_words(text: str, now: datetime) -> str:
+    """A moment of the API's, to the minute and with its zone; the day only if it is another."""
     at = datetime.fromisoformat(text)
-    return f"{at.day} {at:%B %Y, %H:%M} UTC"
+    return f"{at:%H:%M} UTC" if at.date() == now.date() else f"{at.day} {at:%B %Y, %H:%M} UTC"
 
 
 def left_words(seconds: int) -> str:
