@@ -131,6 +131,9 @@ class Api:
     async def get(self, path: str, **query: str) -> Reply:
         return await self.send("GET", path, query=query)
 
+    async def patch(self, path: str, body: object) -> Reply:
+        return await self.send("PATCH", path, raw=json.dumps(body).encode())
+
     async def post(self, path: str, body: object = None, *, named: str | None = None) -> Reply:
         raw = None if body is None else json.dumps(body).encode()
         return await self.send("POST", path, raw=raw, headers={} if named is None else {"Idempotency-Key": named})

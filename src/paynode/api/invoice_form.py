@@ -11,7 +11,7 @@ from msgspec import UNSET, Meta, UnsetType
 from paynode.api.body import Form, Number, WebUrl, pointer, shown
 from paynode.api.callback_form import CallbackSecret, CallbackUrl, read_callback
 from paynode.api.currencies import CURRENCIES
-from paynode.api.method_names import chosen
+from paynode.api.method_names import Chosen, chosen
 from paynode.api.numbers import (
     Problems,
     is_coin,
@@ -60,7 +60,7 @@ class InvoiceForm(Form, frozen=True):
     amount: Number | UnsetType | None = UNSET  # null must be said: it means that any payment is enough
     type: Type = Type.ONE_TIME
     store: Annotated[str, Meta(max_length=30)] | None = None
-    methods: Annotated[list[MethodName], Meta(max_length=200)] | LongText | None = None
+    methods: Annotated[list[MethodName | int], Meta(max_length=200)] | LongText | None = None
     min_amount: Number | None = None
     markup_percent: Number | None = None
     rate: Number | None = None
@@ -100,11 +100,12 @@ def read_invoice(catalogue: Catalogue, store_id: str, form: InvoiceForm, check: 
     command = CreateInvoice(
         amount=amount,
         currency=currency,
-        methods=methods,
+        methods=methods.methods,
+        optional_methods=methods.only_in_groups,
         type=form.type,
         min_amount=min_amount,
         markup_percent=_markup(form.markup_percent, problems),
-        rates=_rates(catalogue, form, methods, currency, problems),
+        rates=_rates(catalogue, form, methods.methods, currency, problems),
         display_currency=_display_currency(catalogue, form.display_currency, currency, problems),
         expires_in=_expires_in(form, problems),
         confirmations=_confirmations(catalogue, form.confirmations, problems),
@@ -162,9 +163,10 @@ def _amounts(
     return amount, read_amount(catalogue, form.min_amount, currency, problems, "min_amount")
 
 
-def _methods(catalogue: Catalogue, form: InvoiceForm, problems: Problems) -> list[str]:
-    names = [each.strip() for each in form.methods.split(",")] if isinstance(form.methods, str) else form.methods
-    return chosen(catalogue.assets, names, problems) if names else []
+def _methods(catalogue: Catalogue, form: InvoiceForm, problems: Problems) -> Chosen:
+    written = form.methods.split(",") if isinstance(form.methods, str) else form.methods or []
+    names = [str(each).strip() for each in written]
+    return chosen(catalogue, names, problems) if names else Chosen((), frozenset())
 
 
 def _markup(written: Number | None, problems: Problems) -> Decimal:

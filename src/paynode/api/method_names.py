@@ -1,22 +1,33 @@
 """Payment methods as callers name them: one by one, in groups, and with a leading `-` all but those.
 
 all, stables, {network}_all, {network}_stables
+
+A number means the method that has it.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from paynode.api.body import pointer, shown
 from paynode.domain.errors import FieldProblem
 from paynode.domain.money import Asset
+from paynode.operations.catalogue import Catalogue
 
 
-def chosen(
-    assets: Mapping[str, Asset], names: Sequence[str], problems: list[FieldProblem], field: str = "methods"
-) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    methods: Sequence[str]
+    only_in_groups: frozenset[str]  # those that no name means alone
+
+
+def chosen(catalogue: Catalogue, names: Sequence[str], problems: list[FieldProblem], field: str = "methods") -> Chosen:
     """The methods that `names` mean, in the order they are named; of exclusions alone, all others.
 
     What cannot be is added to `problems`.
     """
+    assets = catalogue.assets
+    method_by_number = {str(number): method for method, number in catalogue.method_numbers.items()}
+    names = [method_by_number.get(name, name) for name in names]
     wanted: dict[str, None] = {}
     excluded: set[str] = set()
     for position, name in enumerate(names):
@@ -33,7 +44,7 @@ def chosen(
     kept = [method for method in wanted if method not in excluded]
     if not kept and not problems:
         problems.append(FieldProblem(pointer(field), "no_method", "No payment method is left."))
-    return kept
+    return Chosen(kept, frozenset(kept) - set(names))
 
 
 def _members(assets: Mapping[str, Asset], name: str) -> list[str]:

@@ -183,7 +183,7 @@ def _require_balanced(running: Demo) -> None:
     config = load_config(running.folder / "paynode.toml", environ={})
     database = databases.open(config.node.database)
     try:
-        mismatches = database.read(audit, catalogues.build(config, {}))
+        mismatches = database.read(audit, catalogues.build(config, {}, {}))
     finally:
         database.close()
     _require(not mismatches, "; ".join(str(mismatch) for mismatch in mismatches))

@@ -8,7 +8,7 @@ from paynode.config import Config
 from paynode.operations.catalogue import Catalogue, build
 from paynode.operations.startup import StartupProblem
 from paynode.store import database as databases
-from paynode.store import stores
+from paynode.store import methods, stores
 from paynode.store.database import Database, Tx
 
 
@@ -38,4 +38,5 @@ def _catalogue(tx: Tx, config: Config) -> Catalogue:
             f'This database belongs to a node with mode "{mode}", the config says "{config.node.mode}". '
             "Name the config that belongs to it with -c."
         )
-    return build(config, {record.id: record.name for record in stores.all_stores(tx) if record.name in config.stores})
+    keys = {record.id: record.name for record in stores.all_stores(tx) if record.name in config.stores}
+    return build(config, keys, methods.numbers(tx))

@@ -19,6 +19,7 @@ STORE_SCOPES = frozenset(
         "rates:read",
         "events:read",
         "store:read",
+        "store:write",
         "api_keys:write",
     }
 )

@@ -20,6 +20,7 @@ class Catalogue:
     networks: Mapping[str, Network]
     assets: Mapping[str, Asset]  # by method
     store_keys: Mapping[str, str]  # store id -> its name in the config
+    method_numbers: Mapping[str, int]  # by method, those of methods that left the config too
     treasury_change_delay: timedelta
     config: Config
 
@@ -84,8 +85,8 @@ class Catalogue:
         return f"{explorer}/address/{address}" if explorer else None
 
 
-def build(config: Config, store_keys: Mapping[str, str]) -> Catalogue:
-    """The catalogue of `config`; `store_keys` are the stores as the database knows them."""
+def build(config: Config, store_keys: Mapping[str, str], method_numbers: Mapping[str, int]) -> Catalogue:
+    """The catalogue of `config`; `store_keys` and `method_numbers` are what the database knows of both."""
     networks = {network.name: network for network in config.enabled_networks}
     return Catalogue(
         mode=config.node.mode,
@@ -93,6 +94,7 @@ def build(config: Config, store_keys: Mapping[str, str]) -> Catalogue:
         networks=networks,
         assets={asset.method: asset for network in networks.values() for asset in network.assets},
         store_keys=store_keys,
+        method_numbers=method_numbers,
         treasury_change_delay=config.custody.treasury_change_delay,
         config=config,
     )

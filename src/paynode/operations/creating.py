@@ -11,7 +11,7 @@ from functools import partial
 from paynode.config import InvoiceDefaults
 from paynode.domain.addresses import AddressMode, AddressPolicy
 from paynode.domain.depth import depth_needed
-from paynode.domain.errors import Conflict, FieldProblem, Invalid, RateUnavailable
+from paynode.domain.errors import Conflict, FieldProblem, RateUnavailable
 from paynode.domain.events import EventType
 from paynode.domain.invoice import PaymentState, Status, Tolerance, Type
 from paynode.domain.money import Asset
@@ -23,10 +23,11 @@ from paynode.operations.catalogue import Catalogue, Derive
 from paynode.operations.judging import tell
 from paynode.operations.loading import LoadedInvoice
 from paynode.operations.moments import terms_begin
+from paynode.operations.offering import Asked, offered
 from paynode.operations.pricing import rate_for, usable, why_unusable
 from paynode.operations.quoting import locked
 from paynode.operations.rates import want
-from paynode.store import invoices, refused_methods
+from paynode.store import invoices
 from paynode.store.database import Tx
 from paynode.store.ids import new_id
 from paynode.store.invoices import InvoiceRecord, MethodRecord
@@ -42,6 +43,7 @@ class CreateInvoice:
     amount: Decimal | None  # None: the payer decides how much; never of a pool, always of a reusable one
     currency: str  # upper case: ISO 4217, or the symbol of a coin we offer
     methods: Sequence[str]  # names of offered methods, in the order to show them; empty: all
+    optional_methods: frozenset[str] = frozenset()  # of those, the ones to leave out if they are not fit
     type: Type = Type.ONE_TIME
     min_amount: Decimal | None = None  # only without an amount
     markup_percent: Decimal = Decimal(0)
@@ -76,7 +78,8 @@ def create_invoice(
     """
     if command.is_order_id_unique and command.order_id is not None:
         require_new_order(tx, store_id, command.order_id)
-    assets = _offered(tx, catalogue, command, now)
+    asked = Asked(command.amount, command.currency, command.rates)
+    assets = offered(tx, catalogue, store_id, command.methods, command.optional_methods, asked, now)
     record = _record(tx, catalogue, store_id, command, assets, now)
     entries = [
         MethodRecord(
@@ -176,38 +179,6 @@ def _display_rate(tx: Tx, catalogue: Catalogue, command: CreateInvoice, now: dat
         reason = why_unusable(tx, catalogue, coin, command.display_currency, now)
         raise RateUnavailable(coin, command.display_currency, reason)
     return fit.value
-
-
-def _offered(tx: Tx, catalogue: Catalogue, command: CreateInvoice, now: datetime) -> list[Asset]:
-    """The assets asked for; if none are named, all that the price can be told in.
-
-    Raises:
-        Invalid: names every method that is not offered.
-        RateUnavailable: none are named, and no rate is known for any.
-    """
-    if not command.methods:
-        refused = refused_methods.reasons(tx)
-        fit = [asset for asset in catalogue.assets.values() if asset.method not in refused]
-        known = [asset for asset in fit if _has_rate(tx, catalogue, command, asset, now)]
-        if not known:
-            first = next(iter(catalogue.assets.values()))
-            reason = why_unusable(tx, catalogue, first.symbol, command.currency, now)
-            raise RateUnavailable("any method", command.currency, f"{first.symbol}: {reason}")
-        return known
-    problems = [
-        FieldProblem(f"/methods/{position}", "unknown_method", f'No payment method "{method}" is offered here.')
-        for position, method in enumerate(command.methods)
-        if method not in catalogue.assets
-    ]
-    if problems:
-        raise Invalid(problems)
-    return [catalogue.assets[method] for method in dict.fromkeys(command.methods)]
-
-
-def _has_rate(tx: Tx, catalogue: Catalogue, command: CreateInvoice, asset: Asset, now: datetime) -> bool:
-    if command.currency == asset.symbol.upper() or asset.method in command.rates:
-        return True
-    return usable(tx, catalogue, asset.symbol, command.currency, now) is not None
 
 
 def _deep_enough(

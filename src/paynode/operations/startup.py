@@ -11,7 +11,7 @@ from paynode.operations.announcing import announce
 from paynode.operations.catalogue import Catalogue, build
 from paynode.operations.sweeps import is_own_address
 from paynode.operations.views.shapes import Moment, View, moment
-from paynode.store import chain, rates, stores, sweeps, watches
+from paynode.store import chain, methods, rates, stores, sweeps, watches
 from paynode.store.database import Tx
 from paynode.store.stores import AccountRecord
 from paynode.store.sweeps import TreasuryRecord
@@ -53,7 +53,8 @@ def sync(tx: Tx, config: Config, branches: Sequence[Branch], now: datetime) -> C
             f'This database belongs to a node with mode "{mode}", the config says "{config.node.mode}". '
             "A node's mode never changes: make a new data_dir for another mode."
         )
-    catalogue = build(config, _sync_stores(tx, config, now))
+    named = [asset.method for network in config.networks.values() for asset in network.assets]
+    catalogue = build(config, _sync_stores(tx, config, now), methods.number(tx, named))
     for branch in branches:
         _sync_branch(tx, branch)
     _require_branches(tx, config, catalogue)
