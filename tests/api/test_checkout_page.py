@@ -220,6 +220,36 @@ async def test_it_tells_how_far_a_payment_has_come(payer: Payer) -> None:
     assert paid.forms == []
 
 
+async def test_a_receipt_names_what_is_final_and_only_that(payer: Payer) -> None:
+    invoice = await payer.invoice(name="Tea", amount="20", order_id="7")
+    own, public = f"/v1/invoices/{invoice['id']}/receipt", f"/checkout/{invoice['id']}/receipt"
+    first = payer.node.pay(invoice["id"], 12 * USDT)
+    await payer.node.mine(2)
+    assert [(await payer.anybody.get(public)).json["code"], (await payer.api.get(own)).status] == ["nothing_final", 409]
+    await payer.node.mine(4)
+    payer.node.pay(invoice["id"], 8 * USDT)
+    await payer.node.mine()
+    shown = (await payer.anybody.get(public)).json
+    assert shown == (await payer.api.get(own)).json
+    assert [each["tx_hash"] for each in shown["payments"]] == [first]
+    assert (shown["amount_received"], shown["payments"][0]["value"], shown["paid_at"]) == ("12.00", "12.00", None)
+    assert (shown["store_name"], shown["name"], shown["order_id"]) == ("Tea & <b>Cups</b>", "Tea", "7")
+    await payer.node.mine(5)
+    paid = (await payer.anybody.get(public)).json
+    assert (paid["status"], paid["amount_received"], len(paid["payments"])) == ("paid", "20.00", 2)
+    assert first in (await payer.shown(invoice["id"])).codes
+
+
+async def test_a_receipt_that_several_payers_see_does_not_say_who_paid(payer: Payer) -> None:
+    invoice = await payer.invoice(type="pool")
+    hash_ = payer.node.pay(invoice["id"], 20 * USDT)
+    await payer.node.mine(6)
+    (public,) = (await payer.anybody.get(f"/checkout/{invoice['id']}/receipt")).json["payments"]
+    (own,) = (await payer.api.get(f"/v1/invoices/{invoice['id']}/receipt")).json["payments"]
+    assert (public["tx_hash"], public["from"], public["explorer_url"]) == (None, None, None)
+    assert (own["tx_hash"], own["value"]) == (hash_, "20.00")
+
+
 async def test_a_part_asks_for_the_rest_in_words_in_the_amount_and_in_the_code(payer: Payer) -> None:
     invoice = await payer.invoice(methods=["alpha_sim"], amount="20")
     code = f"/checkout/{invoice['id']}/methods/alpha_sim/qr.svg"

@@ -44,6 +44,7 @@ PUBLIC = frozenset(
         "GET /checkout/<invoice_id>",
         "GET /checkout/<invoice_id>/addresses",
         "GET /checkout/<invoice_id>/events",
+        "GET /checkout/<invoice_id>/receipt",
         "GET /checkout/<invoice_id>/methods/<method>/qr.svg",
         "POST /checkout/<invoice_id>/methods/<method>",
         "POST /checkout/<invoice_id>/cancel",
