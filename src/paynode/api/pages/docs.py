@@ -18,7 +18,7 @@ routes = Routes()
 
 # In the order of the navigation; every page that lies in docs/ is one of them.
 PAGES = (
-    *("quickstart", "api", "errors", "webhooks"),  # for who writes the shop
+    *("quickstart", "api", "errors", "webhooks", "coming-from-hosted-apis"),  # for who writes the shop
     *("operations", "promises", "detection"),  # for who runs the node
     *("architecture", "glossary"),  # for who reads the code
 )
