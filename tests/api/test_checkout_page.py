@@ -13,7 +13,8 @@ from tests.lab.simnode import SimNode, derive
 
 from paynode.api.app import create_app
 from paynode.api.node import ApiNode
-from paynode.api.pages import words
+from paynode.api.pages import checkout, words
+from paynode.api.pages.colors import text_on
 from paynode.chains.sim import keys
 from paynode.config.networks import presets
 from paynode.domain.scopes import STORE_SCOPES
@@ -26,7 +27,7 @@ SHOP = """
 name = "Tea & <b>Cups</b>"
 payer_may_cancel = true
 allowed_origins = ["https://shop.example"]
-branding = { support_email = "help@shop.example" }
+branding = { support_email = "help@shop.example", color = "#ffcc00" }
 
 [networks.alpha]
 family = "sim"
@@ -172,6 +173,7 @@ async def test_a_payer_picks_a_method_and_sees_where_to_send_how_much(payer: Pay
     offered = await payer.shown(invoice["id"])
     assert "Choose how to pay" in offered.text
     assert "20.50 USD" in offered.text
+    assert offered.reloads is None, "nothing can have come"
     assert "0.01025 SIM" in offered.text
     assert {action for _, action in offered.forms} >= {f"/i/{invoice['id']}/{m['method']}" for m in invoice["methods"]}
     assert payer.node.invoice(invoice["id"]).addresses == {}, "to look is not to pick"
@@ -190,15 +192,32 @@ async def test_a_payer_picks_a_method_and_sees_where_to_send_how_much(payer: Pay
     assert (await payer.page(posted.headers["Location"])).codes == picked.codes
 
 
+async def test_among_many_methods_a_payer_searches(payer: Payer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkout, "CARDS_MAX", 2)
+    invoice = await payer.invoice(methods=["all"])
+    path = f"/i/{invoice['id']}"
+    every = await payer.page(path)
+    assert every.forms == [("get", path), ("post", f"{path}/cancel")]
+    assert every.reloads is None, "somebody is typing"
+    assert len([link for link in every.links if link.startswith(f"{path}/")]) == len(invoice["methods"]) + 1
+    some = await payer.page(path, find=" BETA ")
+    assert {link for link in some.links if link.startswith(f"{path}/")} == {
+        f"{path}/claim",
+        *(f"{path}/{each['method']}" for each in invoice["methods"] if each["network"] == "beta"),
+    }
+    assert "Nothing here is called so." in (await payer.page(path, find="doge")).text
+
+
 async def test_the_page_its_sheet_and_its_code_are_small_and_nothing_else_is_loaded(payer: Payer) -> None:
     invoice = await payer.invoice(methods=["all"], description="x" * 1000)
     page = await payer.shown(invoice["id"], "alpha_usdt")
     parts = [await payer.anybody.get(path) for path in page.loaded]
     kinds = [part.headers["Content-Type"].partition(";")[0] for part in parts]
-    assert kinds == ["image/svg+xml", "text/css", "image/svg+xml"]
+    assert kinds == ["image/svg+xml", "text/css", "text/css", "image/svg+xml"]
     assert len(page.reply.raw) + sum(len(part.raw) for part in parts) < BYTES_MAX
     assert b"url(" not in parts[1].raw
     assert b"@import" not in parts[1].raw
+    assert parts[2].raw == b":root { --act: #ffcc00; --act-text: #000000; }\n"
 
 
 async def test_it_tells_how_far_a_payment_has_come(payer: Payer) -> None:
@@ -322,7 +341,7 @@ async def test_a_lapsed_price_is_not_shown_until_it_is_renewed(payer: Payer) -> 
     lapsed = await payer.shown(invoice["id"])
     assert "The price in SIM has lapsed" in lapsed.text
     assert lapsed.codes == [payer.node.address(invoice["id"])]
-    assert lapsed.loaded == ["/i/icon.svg", "/i/style.css"]
+    assert not [path for path in lapsed.loaded if path.startswith("/checkout/")]
     payer.node.fix_rate("sim", "4000")
     assert (await payer.post(f"/i/{invoice['id']}/alpha_sim")).status == 303
     assert "Price valid until" in (await payer.shown(invoice["id"])).text
@@ -381,6 +400,11 @@ async def test_texts_of_others_are_shown_and_do_nothing(payer: Payer) -> None:
     assert "Tea & <b>Cups</b>" in page.text
     assert page.text.count("<script>alert(1)</script>") == 3
     assert (await payer.page(f"/i/{evil.replace('/', '')}", 404)).tags.count("h1") == 1
+
+
+def test_what_stands_on_a_stores_colour_can_be_read() -> None:
+    found = {color: text_on(color) for color in ("#000000", "#ffffff", "#0b57b0", "#ffcc00", "#777777", "#757575")}
+    assert list(found.values()) == ["#ffffff", "#000000", "#ffffff", "#000000", "#000000", "#ffffff"]
 
 
 async def test_only_web_links_lead_out() -> None:

@@ -37,6 +37,7 @@ PUBLIC = frozenset(
         "GET /i/icon.svg",
         "GET /i/<invoice_id>",
         "GET /i/<invoice_id>/<method>",
+        "GET /i/<invoice_id>/color.css",
         "POST /i/<invoice_id>/<method>",
         "GET /i/<invoice_id>/claim",
         "POST /i/<invoice_id>/claim",

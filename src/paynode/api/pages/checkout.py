@@ -15,6 +15,7 @@ from msgspec import Meta, structs
 from paynode.api.body import Form, Nothing
 from paynode.api.checkout import noted
 from paynode.api.conflicts import NOT_CHECKED, NOT_OPEN, NOT_PROVISIONED
+from paynode.api.pages import colors
 from paynode.api.pages.layout import CSS, ICON, policy, rendered, resource
 from paynode.api.pages.standing import depth_words, standing
 from paynode.api.pages.words import left_words, moment_words, network_words, web_link
@@ -65,6 +66,13 @@ def stylesheet(shelf: Shelf) -> bytes:
 def icon(shelf: Shelf) -> bytes:
     """Show what stands for the page in a browser's tab."""
     return resource("icon.svg")
+
+
+@routes.get("/i/<invoice_id>/color.css", shows=str, media=CSS)
+def color(call: Call[Nothing], tx: Tx) -> Answer:
+    """Show the colour of the invoice's store."""
+    loaded = loading.load(tx, call.path["invoice_id"])
+    return Answer(200, colors.sheet(call.node.catalogue.branding(loaded.record.store_id).color))
 
 
 @routes.page("/i/<invoice_id>", CheckoutQuery)
@@ -143,7 +151,10 @@ def _shown(call: Call[CheckoutQuery], tx: Tx, picked: str | None) -> Answer:
     told = standing(view)
     payable = [each for each in view.methods if each.state is not MethodState.DISABLED]
     method = _method(view, payable, picked)
-    seconds = reload_seconds(loaded, call.now) if told.is_awaited else None
+    method = method if told.takes_money else None
+    is_long = len(payable) > CARDS_MAX
+    is_picking = told.takes_money and method is None and (is_long or not loaded.addresses)
+    seconds = reload_seconds(loaded, call.now) if told.is_awaited and not is_picking else None
     claims = rescues.claims_of(tx, view.id, Page(CLAIMS_SHOWN)).entries
     return _page(
         node.catalogue,
@@ -153,9 +164,9 @@ def _shown(call: Call[CheckoutQuery], tx: Tx, picked: str | None) -> Answer:
         title=f"{told.title} - {view.store_name}",
         invoice=view,
         told=told,
-        method=method if told.takes_money else None,
+        method=method,
         cards=[each for each in payable if query.find.lower().strip() in _searched(each)],
-        is_long=len(payable) > CARDS_MAX,
+        is_long=is_long,
         has_choice=len(payable) > 1,
         find=query.find,
         with_amount=query.amount == "with",
