@@ -64,6 +64,8 @@ async def test_a_repeated_request_makes_one_key_and_does_not_tell_it_again(api: 
         ({"scopes": []}, {"/scopes": "invalid_value"}),
         ({"allowed_ips": ["203.0.113.7", "203.0.113.7/24"]}, {"/allowed_ips/1": "not_a_range"}),
         ({"allowed_ips": ["localhost"]}, {"/allowed_ips/0": "not_a_range"}),
+        ({"allowed_ips": ["fe80::%eth0/64"]}, {"/allowed_ips/0": "not_a_range"}),
+        ({"allowed_ips": ["2001:db8::%x 198.51.100.7 /32"]}, {"/allowed_ips/0": "not_a_range"}),  # three, once split
         ({"expires_in": "soon"}, {"/expires_in": "not_a_duration"}),
         ({"expires_in": 0}, {"/expires_at": "out_of_range"}),
         ({"store": "sto_nobodys"}, {"/store": "unknown_store"}),

@@ -75,8 +75,7 @@ def test_every_problem_is_named_where_it_can_happen(document: Any) -> None:
         str(response) for operation in operations(document) for response in operation.about["responses"].values()
     ]
     named = {code for text in responses for code in re.findall(r"(?:errors|responses)/([a-z_]+)", text)}
-    # Of no route: the path, or its method, is wrong. Of pages alone, which are no part of it: their forms.
-    assert named == set(problem_types()) - {"method_not_allowed", "foreign_form"}
+    assert named == set(problem_types()) - {"method_not_allowed"}  # of no route: the path's method is wrong
 
 
 async def test_every_operation_is_public_or_demands_its_scope(world: World, document: Any) -> None:

@@ -5,11 +5,13 @@ import io
 from typing import Any
 
 import pytest
+import trio
 from tests.api.conftest import Api, Reply, World
 from tests.api.test_lists import book, paid
 
 from paynode.api import csv as written
-from paynode.api import exports
+from paynode.api import exports, gate
+from paynode.api.app import create_app
 
 
 def rows(reply: Reply) -> list[dict[str, Any]]:
@@ -63,6 +65,7 @@ async def test_an_export_takes_the_filters_of_its_list_and_refuses_what_it_does(
 
 
 FORMULAS = ["=1+1", "+1+1", "-1+1", "@sum(1)", "\t=1", "\r=1", "\n=1", "\uff1d1", "--1", "-", "+1"]
+FORMULAS += [" =1", "\u00a0=1", "\ufeff=1", "\u200b@sum(1)", "  -1+1", " \uff1d1"]  # behind what nobody sees
 
 
 @pytest.mark.parametrize("text", FORMULAS)
@@ -76,3 +79,28 @@ def test_all_else_is_itself(text: str) -> None:
     line = written.line([text, None, True, ["a", "b"], 7])
     assert line.endswith(b",,true,a b,7\r\n")
     assert next(csv.reader(io.StringIO(line.decode(), newline=""), strict=True))[0] == text
+
+
+async def test_one_key_has_so_many_exports_however_many_it_asks_for_at_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gate, "STREAMS_PER_KEY", 2)
+    api = world.caller()
+    sent = {"Authorization": f"Bearer {api.key}"}
+    app, path = create_app(world.node), "/v1/exports/invoices.csv"
+    statuses: list[int] = []
+
+    async def ask() -> None:
+        answer = await app.test_client().get(path, headers=sent, scope_base={"client": ("192.0.2.1", 40000)})
+        statuses.append(answer.status_code)
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(6):
+            nursery.start_soon(ask)
+    assert statuses.count(429) == 4, statuses
+    assert statuses.count(200) == 2
+    for method in ("HEAD", "GET", "HEAD", "GET"):  # and each gives its place back
+        answer = await app.test_client().open(
+            path, method=method, headers=sent, scope_base={"client": ("192.0.2.1", 40000)}
+        )
+        assert answer.status_code == 200

@@ -343,10 +343,33 @@ async def test_a_shops_own_pages_may_do_what_payers_may_do_and_other_pages_may_n
     assert (done.status, refused.status) == (200, 400)
     for reply in (done, refused):
         assert reply.headers["Access-Control-Allow-Origin"] == "https://shop.example"
-    for method in ("OPTIONS", "POST"):
-        assert "Access-Control-Allow-Origin" not in (await anybody.send(method, path, headers=other)).headers
+    assert "Access-Control-Allow-Origin" not in (await anybody.send("OPTIONS", path, headers=other)).headers
     nowhere = path.replace(path.split("/")[2], "inv_0000000000000000000000000A")
     assert (await anybody.send("OPTIONS", nowhere, headers=own)).status == 404
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example"},
+        {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"},
+        {"Origin": "null", "Sec-Fetch-Site": "cross-site"},
+        {"Origin": "https://sub.shop.example", "Sec-Fetch-Site": "same-site"},
+    ],
+)
+async def test_another_sites_form_issues_no_address_though_a_browser_sends_it_unasked(
+    world: World, api: Api, headers: dict[str, str]
+) -> None:
+    invoice, anybody = await api.invoice(), Api(world.app, None)
+    path = f"/checkout/{invoice['id']}"
+    for rest in ("methods/sim_usdt", "cancel", "check"):
+        refused = await anybody.send("POST", f"{path}/{rest}", headers=headers)
+        assert (refused.status, refused.json["code"]) == (403, "foreign_form")
+    assert (await anybody.get(f"{path}/addresses")).json["data"] == []
+    assert (await anybody.get(path)).json["status"] == "open"
+    own = {"Origin": "http://127.0.0.1:8080", "Sec-Fetch-Site": "same-origin"}
+    for sent in ({}, own, {"Origin": "https://shop.example", "Sec-Fetch-Site": "cross-site"}):
+        assert (await anybody.send("POST", f"{path}/methods/sim_usdt", headers=sent)).status == 200
 
 
 async def test_the_other_stores_pages_are_not_the_shops_own(world: World) -> None:

@@ -6,6 +6,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import trio
+import trio.testing
 from tests.api.conftest import Api, World
 from tests.api.listener import listening
 from tests.api.test_server import Served, serving
@@ -14,7 +16,7 @@ from paynode.api import gate, streams
 from paynode.api.app import create_app
 from paynode.domain.events import EventType
 from paynode.operations.announcing import announce
-from paynode.operations.api_keys import revoke_key
+from paynode.operations.api_keys import revoke_key, rotate_key
 from paynode.store import bells
 
 
@@ -102,6 +104,17 @@ async def test_a_stream_ends_when_its_key_is_revoked(world: World, api: Api, ser
         key_id = "key_" + str(api.key).split("_")[2]
         world.shop.database.write(revoke_key, key_id, world.clock())
         assert await listener.is_over()
+
+
+async def test_a_stream_ends_when_its_key_is_rotated_without_overlap(world: World, api: Api, served: Served) -> None:
+    key_id = "key_" + str(api.key).split("_")[2]
+    async with listening(served, "/v1/events/stream", api.key) as listener:
+        tell(world)
+        await listener.next()
+        await trio.testing.wait_all_tasks_blocked()
+        world.shop.database.write(rotate_key, world.shop.catalogue, key_id, timedelta(0), world.clock())
+        with trio.fail_after(streams.HEARTBEAT_SECONDS / 2):  # and not with the next sign of life
+            assert await listener.is_over()
 
 
 async def test_one_key_has_so_many_streams_and_gets_a_place_back_from_each_that_ends(

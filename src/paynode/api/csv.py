@@ -4,11 +4,12 @@ https://owasp.org/www-community/attacks/CSV_Injection
 """
 
 import json
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 
 MEDIA = "text/csv"
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # and what spreadsheets take for one of these
+_FORMULA = ("=", "+", "-", "@")  # and what spreadsheets take for one of these
 _WIDE = ("＝", "＋", "－", "＠")  # noqa: RUF001 - they are meant
 _QUOTED = frozenset('",\r\n')
 
@@ -22,9 +23,21 @@ def line(cells: Iterable[Cell]) -> bytes:
 
 def _written(cell: Cell) -> str:
     text = _text(cell)
-    if text.startswith((*_FORMULA, *_WIDE)) and not _is_number(text):
+    if _is_formula(text) and not _is_number(text):
         text = f"'{text}"
     return '"{}"'.format(text.replace('"', '""')) if not _QUOTED.isdisjoint(text) or text != text.strip() else text
+
+
+def _is_formula(text: str) -> bool:
+    """Whether a spreadsheet may take it for one, by its first character or the first that is seen."""
+    if text.startswith(("\t", "\r", "\n")):
+        return True
+    seen = next((at for at, character in enumerate(text) if not _is_unseen(character)), len(text))
+    return text.startswith((*_FORMULA, *_WIDE), seen)
+
+
+def _is_unseen(character: str) -> bool:
+    return character.isspace() or unicodedata.category(character) in {"Cc", "Cf"}
 
 
 def _text(cell: Cell) -> str:

@@ -3,6 +3,7 @@
 import hashlib
 import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from contextlib import aclosing
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -15,10 +16,19 @@ from paynode.api.body import Form, read_form, read_posted
 from paynode.api.clients import client_address
 from paynode.api.conditional import conditional, etag_of
 from paynode.api.node import ApiNode
-from paynode.api.origins import EVERYBODY, allowed, preflight
+from paynode.api.origins import EVERYBODY, ORIGIN_ALLOWED, allowed, preflight
 from paynode.api.pages.layout import POLICY
 from paynode.api.query import read_query
-from paynode.api.refusals import Refusal, forbidden, foreign_form, malformed, not_from_there, too_many, unauthorized
+from paynode.api.refusals import (
+    Refusal,
+    forbidden,
+    foreign_form,
+    foreign_page,
+    malformed,
+    not_from_there,
+    too_many,
+    unauthorized,
+)
 from paynode.api.routes import Call, Exporter, Opener, Piece, Route, Routes, Shelf, Writer
 from paynode.api.streams import Places, flow
 from paynode.api.throttle import Throttle, client_name
@@ -114,23 +124,25 @@ class Gate:
             name = self._client() if key is None else key.id
             if not self._places.has_room(name):
                 raise too_many("Too many exports and streams are open: wait until one ends.", FULL_SECONDS)
-            call = self._call(route, key, path, b"", now)
-            first = await self._readers.read(lambda tx: exporter(call, tx, None))  # and if that is refused, all of it
-
-            async def pieces() -> AsyncGenerator[bytes, None]:
-                with self._places.taken(name):
-                    piece = first
-                    yield piece.data
-                    while piece.cursor is not None:
-                        piece = await self._readers.read(partial(_next_piece, exporter, call, piece.cursor))
-                        yield piece.data
-
-            response = Response(pieces(), content_type=f"{route.media}; charset=utf-8")
+            pieces = self._pieces(exporter, self._call(route, key, path, b"", now), name)
+            first = await anext(pieces)  # takes the place; what refuses this one refuses all of it
+            if request.method == "HEAD":
+                await pieces.aclose()
+            response = Response(_joined(first, pieces), content_type=f"{route.media}; charset=utf-8")
             response.timeout = None  # the server ends what its client does not take
             response.headers["Content-Disposition"] = f'attachment; filename="{now:%Y-%m-%d}-{file}"'
             return response
 
         return view
+
+    async def _pieces(self, exporter: Exporter[Any], call: Call[Any], name: str) -> AsyncGenerator[bytes, None]:
+        """The pieces of an export, which holds its place from the first on."""
+        with self._places.taken(name):
+            piece: Piece | None = None
+            while piece is None or piece.cursor is not None:
+                cursor = None if piece is None else piece.cursor
+                piece = await self._readers.read(partial(_next_piece, exporter, call, cursor))
+                yield piece.data
 
     def _stream_view(self, route: Route, opener: Opener[Any]) -> View:
         node, places = self._node, self._public_places if route.scope is None else self._places
@@ -180,7 +192,10 @@ class Gate:
             if route.is_page and request.headers.get("Sec-Fetch-Site") == "cross-site" and route.has_body:
                 raise foreign_form()  # other people's pages are not to have their visitors issue addresses
             if is_for_payers(route) and (origin := request.headers.get("Origin")) is not None:
-                g.headers = {**g.headers, **allowed(self._node, path["invoice_id"], origin)}
+                told = allowed(self._node, path["invoice_id"], origin)
+                g.headers = {**g.headers, **told}
+                if ORIGIN_ALLOWED not in told and request.headers.get("Sec-Fetch-Site") != "same-origin":
+                    raise foreign_page()  # a browser asks nobody before it sends what forms can send
             raw = await _body() if route.has_body else b""
             answer = await self._run(route, key, path, raw, now)
             response = Response(answer.body, answer.status, dict(answer.headers), content_type=route.media)
@@ -269,8 +284,15 @@ class Gate:
         return client_address(peer, forwarded, self._node.catalogue.config.node.trusted_proxies)
 
 
-def _next_piece(exporter: Exporter[Any], call: Call[Any], cursor: str, tx: Tx) -> Piece:
+def _next_piece(exporter: Exporter[Any], call: Call[Any], cursor: str | None, tx: Tx) -> Piece:
     return exporter(call, tx, cursor)
+
+
+async def _joined(first: bytes, others: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    async with aclosing(others):
+        yield first
+        async for each in others:
+            yield each
 
 
 def is_for_payers(route: Route) -> bool:

@@ -1,7 +1,7 @@
 """Which web pages may call us in a browser (CORS): any may read what is public; the shop's own may do what payers do.
 
 No answer depends on cookies, so this guards nobody's session. It keeps other people's pages from having their visitors'
-browsers issue addresses.
+browsers issue addresses: what such a page posts is refused, since a browser would only keep the answer from it.
 """
 
 from collections.abc import Mapping
@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from paynode.api.node import ApiNode
 from paynode.operations import loading
 
-EVERYBODY: Mapping[str, str] = {"Access-Control-Allow-Origin": "*"}
+ORIGIN_ALLOWED = "Access-Control-Allow-Origin"
+EVERYBODY: Mapping[str, str] = {ORIGIN_ALLOWED: "*"}
 PREFLIGHT_SECONDS = 600
 
 
@@ -22,7 +23,7 @@ def allowed(node: ApiNode, invoice_id: str, origin: str) -> Mapping[str, str]:
     loaded = node.database.read(loading.load, invoice_id)
     found = {"Vary": "Origin"}
     if origin in node.catalogue.allowed_origins(loaded.record.store_id):
-        found["Access-Control-Allow-Origin"] = origin
+        found[ORIGIN_ALLOWED] = origin
     return found
 
 

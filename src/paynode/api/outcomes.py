@@ -9,7 +9,7 @@ _ALWAYS = ("validation_failed", "too_many_requests", "internal_error", "storage_
 _WITH_A_SCOPE = ("unauthorized", "address_not_allowed", "forbidden")
 _WITH_A_NAME = ("not_found",)  # of something, in the path
 _WITH_A_BODY = ("malformed_request", "request_timeout", "request_too_large", "unsupported_media_type")
-_WITH_A_FORM = ("foreign_form",)
+_FROM_A_BROWSER = ("foreign_form",)
 
 SHARED = frozenset({*_ALWAYS, *_WITH_A_SCOPE, *_WITH_A_NAME, *_WITH_A_BODY})
 
@@ -23,6 +23,6 @@ def problems_of(route: Route) -> Sequence[ProblemType]:
         codes.update(_WITH_A_NAME)
     if route.has_body:
         codes.update(_WITH_A_BODY)
-    if route.has_body and route.is_page:
-        codes.update(_WITH_A_FORM)
+    if route.has_body and route.scope is None:
+        codes.update(_FROM_A_BROWSER)
     return sorted((problem_types()[code] for code in codes), key=lambda problem: (problem.status, problem.code))

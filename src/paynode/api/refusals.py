@@ -37,6 +37,12 @@ def foreign_form() -> Refusal:
     return Refusal(403, "foreign_form", "Send this form from the page that has it.")
 
 
+def foreign_page() -> Refusal:
+    return Refusal(
+        403, "foreign_form", "Web pages may post here from the allowed_origins of the invoice's store alone."
+    )
+
+
 def too_many(detail: str, wait_seconds: int) -> Refusal:
     return Refusal(429, "too_many_requests", detail, {"Retry-After": str(wait_seconds)})
 

@@ -99,6 +99,7 @@ def rotate_key(
             revoked_at=now if not overlap else None,
         ),
     )
+    tx.ring(bells.about(old.id))  # without an overlap, its streams end
     return new, text
 
 
@@ -175,11 +176,18 @@ def _scope_problems(store_id: str | None, scopes: Iterable[str]) -> Iterable[Fie
 
 def _ip_problems(allowed_ips: Sequence[str]) -> Iterable[FieldProblem]:
     for position, text in enumerate(allowed_ips):
-        try:
-            ipaddress.ip_network(text)
-        except ValueError:
+        if not _is_range(text):
             detail = "Give an IP address, or a range such as 203.0.113.0/24 that begins where it says."
             yield FieldProblem(f"/allowed_ips/{position}", "not_a_range", detail)
+
+
+def _is_range(text: str) -> bool:
+    """Whether it is an address or a range, without the name of an interface (RFC 4007), which may be any text."""
+    try:
+        ipaddress.ip_network(text)
+    except ValueError:
+        return False
+    return "%" not in text
 
 
 def _excess(maker: ApiKeyRecord, terms: Terms) -> list[FieldProblem]:
