@@ -1,6 +1,7 @@
 """What becomes of an invoice after it was made: changed, archived, deleted, withdrawn by its payer."""
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from paynode.operations import assigning, changing, invoices
 from paynode.operations.changing import ChangeInvoice
 from paynode.operations.loading import LoadedInvoice
 from paynode.store import watches
+from paynode.store.database import Tx
 
 DOLLAR = 10**6
 
@@ -66,6 +68,23 @@ async def test_a_sooner_deadline_holds(node: SimNode) -> None:
     node.clock.advance(timedelta(minutes=3))
     await node.mine()
     assert node.states(invoice_id) == ("expired", "none")
+
+
+async def test_no_deadline_ends_a_watch_that_something_else_asked_for(node: SimNode) -> None:
+    invoice_id = node.create()
+    later = node.clock() + timedelta(days=30)
+    node.database.write(reopened, "alpha", node.address(invoice_id), later)
+    changed(node, invoice_id, expires_in=timedelta(minutes=2))
+    watch = node.database.read(watches.watch, "alpha", node.address(invoice_id))
+    assert watch is not None
+    assert watch.watch_until == later
+
+
+def reopened(tx: Tx, network: str, address: str, until: datetime) -> None:
+    """As somebody does who looks for money that left the chain, or who may still be paid late on a shared address."""
+    watch = watches.watch(tx, network, address)
+    assert watch is not None
+    watches.reopen(tx, replace(watch, watch_until=until))
 
 
 async def test_what_is_closed_or_has_no_deadline_gets_no_new_one(node: SimNode) -> None:

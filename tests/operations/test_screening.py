@@ -1,9 +1,11 @@
 """Screening: what is kept back, until when, and where the books have it meanwhile."""
 
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from tests.lab.shop import sim_config
 from tests.lab.simnode import TREASURY, TWO_NETWORKS, SimNode
 
 from paynode.domain.errors import Conflict, NotFound
@@ -298,6 +300,62 @@ async def test_the_same_payment_in_another_block_is_known_as_it_was(node: Screen
     before, after = node.deposits(invoice_id)
     assert (before.stage, after.stage, after.screening) == ("orphaned", "settled", "released")
     node.check()
+
+
+async def dropped(node: ScreenedNode) -> Callable[[], Awaitable[None]]:
+    """Take the newest block of alpha out of the chain; what is returned mines its payments again, in other blocks."""
+    world = node.worlds["alpha"]
+    before = world.snapshot()
+    world.reorg(1, keep=False)
+    await node.look()
+
+    async def mined_again() -> None:
+        world.restore(before)
+        world.reorg(1, keep=True)
+        await node.mine(3)
+
+    return mined_again
+
+
+async def test_what_left_its_block_before_anybody_was_asked_is_asked_about_once_it_is_in_another(
+    node: ScreenedNode,
+) -> None:
+    invoice_id = await node.paid(GOOD)
+    mined_again = await dropped(node)
+    await node.screen()
+    assert [each.stage for each in node.deposits(invoice_id)] == ["orphaned"]
+    await mined_again()
+    await node.screen()
+    assert (node.deposits(invoice_id)[1].screening, node.states(invoice_id)[0]) == ("passed", "paid")
+    node.check()
+
+
+async def test_what_a_list_names_while_it_is_in_no_block_is_kept_back_once_it_is_in_another(node: ScreenedNode) -> None:
+    invoice_id = await node.paid(GOOD)
+    await node.screen()
+    mined_again = await dropped(node)
+    node.write(BAD, GOOD)
+    await node.screen()
+    await mined_again()
+    await node.screen()
+    after = node.deposits(invoice_id)[1]
+    assert (after.screening, after.stage) == ("flagged", "confirmed")
+    node.check()
+
+
+async def test_a_network_that_left_the_config_keeps_nobody_else_from_being_asked_about(tmp_path: Path) -> None:
+    node = await begun(ScreenedNode(tmp_path))
+    gone, stays = await node.paid(GOOD), await node.paid(GOOD, FINNEY * 5, "beta_sim")
+    alone = TWO_NETWORKS.replace("[networks.alpha]", "[networks.gamma]")
+    later = ScreenedNode(tmp_path, "")
+    later.config = sim_config(tmp_path, alone)
+    later.worlds, later.chains, later.clock = node.worlds, {"beta": node.chains["beta"]}, node.clock
+    later.start(node.database)
+    later.renew()
+    await later.screen()
+    assert later.deposit(gone).screening == "not_screened"
+    assert later.deposit(stays).screening == "not_screened"
+    assert later.rows("select 1 from screenings where ask_at is not null") == [(1,)]
 
 
 async def test_what_the_chain_takes_back_is_not_held_any_more(node: ScreenedNode) -> None:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from paynode.domain import ledger as postings
 from paynode.domain.ledger import Account
-from paynode.domain.screening import Verdict
+from paynode.domain.screening import STANDING, Verdict
 from paynode.domain.sweep import ItemState
 from paynode.operations.catalogue import Catalogue
 from paynode.store import bells, deposits, ledger, screening, sweeps
@@ -20,23 +20,24 @@ _LEAVING = frozenset({ItemState.BROADCASTING, ItemState.CONFIRMING, ItemState.CO
 def first_verdict(catalogue: Catalogue, network: str, replaced: DepositRecord | None) -> tuple[Verdict, bool]:
     """How a new deposit begins, and whether it is kept back: until somebody has been asked, if anybody is to be.
 
-    The same payment in another block is known as it was.
+    Of the same payment in another block what somebody knew, or a person decided, stays. Anything else is asked again:
+    while it was in no block nobody was told of it, and lists went on.
     """
-    if replaced is not None:
+    if replaced is not None and replaced.screening in STANDING:
         return replaced.screening, replaced.is_held
     is_screened = catalogue.is_screened(network)
     return (Verdict.PENDING if is_screened else Verdict.NOT_SCREENED), is_screened
 
 
 def begin(tx: Tx, record: DepositRecord, replaced: DepositRecord | None, now: datetime) -> None:
-    """Have somebody asked about a new deposit."""
-    before = None if replaced is None else screening.of_deposit(tx, replaced.id)
-    if before is not None:
-        screening.save(tx, replace(before, deposit_id=record.id))
-    elif record.screening is Verdict.PENDING:
-        screening.save(tx, ScreeningRecord(record.id, ask_at=now))
+    """Have somebody asked about a new deposit, or note what stands of it."""
     if record.screening is Verdict.PENDING:
+        screening.save(tx, ScreeningRecord(record.id, ask_at=now))
         tx.ring(bells.SCREENING)
+    elif replaced is not None and record.screening in STANDING:
+        before = screening.of_deposit(tx, replaced.id)
+        assert before is not None, "a verdict that stands has its reason"
+        screening.save(tx, replace(before, deposit_id=record.id))
 
 
 def book_each(tx: Tx, records: Iterable[DepositRecord], now: datetime) -> None:

@@ -11,6 +11,7 @@ from paynode.domain import ledger as postings
 from paynode.domain.deposit import Stage
 from paynode.domain.key_paths import deposit_path, gas_path
 from paynode.domain.outgoing import ENDED, IN_FLIGHT, NEXT, PlannedTx, Purpose, SignedTx, State
+from paynode.domain.screening import Verdict
 from paynode.domain.sweep import ItemState, Lying
 from paynode.operations.arrivals import Touched
 from paynode.operations.catalogue import Catalogue
@@ -170,7 +171,7 @@ def clearance(tx: Tx, catalogue: Catalogue, record: OutgoingRecord, now: datetim
 def _shortfall(tx: Tx, item: ItemRecord) -> Clearance | None:
     """What happened to the deposits that an item collects; None: they are all final, free to go, and there."""
     collected, units_by_deposit = deposits.of_sweep_item(tx, item.id), sweeps.shares_of_item(tx, item.id)
-    if any(record.is_held for record in collected):
+    if any(record.is_held and record.screening is not Verdict.PENDING for record in collected):
         return Clearance.HELD
     settled = [record for record in collected if record.stage is Stage.SETTLED]
     for record in settled:

@@ -80,7 +80,9 @@ def _senders(placed: PlacedDeposit) -> list[str]:
 def _findings(tx: Tx, catalogue: Catalogue, placed: PlacedDeposit, now: datetime) -> list[Finding]:
     """What is known here of a deposit's senders."""
     found: list[Finding] = []
-    if not catalogue.is_screened(placed.deposit.network):
+    if placed.deposit.network not in catalogue.networks:
+        found.append(Finding(Verdict.NOT_SCREENED, CHAIN, "its network is not followed now"))
+    elif not catalogue.is_screened(placed.deposit.network):
         return found
     if not (placed.row.sender and placed.row.tx_sender):
         reason = "no provider told who sent it"

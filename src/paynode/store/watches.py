@@ -58,9 +58,9 @@ def pass_on(tx: Tx, record: WatchRecord) -> None:
 
 
 def extend(tx: Tx, invoice_id: str, until: datetime | None) -> None:
-    """Watch the addresses of an invoice until then; None: for ever."""
+    """Watch the addresses of an invoice at least until then; None: for ever. Others may ask for longer."""
     tx.run(
-        "update watches set watch_until = ? where invoice_id = ? and is_closed = 0",
+        "update watches set watch_until = max(watch_until, ?) where invoice_id = ? and is_closed = 0",
         (None if until is None else to_ms(until), invoice_id),
     )
 
