@@ -283,6 +283,19 @@ async def test_a_part_asks_for_the_rest_in_words_in_the_amount_and_in_the_code(p
     assert "The payments so far are final" in (await payer.shown(invoice["id"])).text
 
 
+async def test_who_paid_what_screening_keeps_back_is_neither_told_nor_asked_for_more(payer: Payer) -> None:
+    invoice = await payer.invoice()
+    payer.node.pay(invoice["id"], 20 * USDT)
+    await payer.node.mine()
+    payer.node.run("update deposits set screening = 'flagged', is_held = 1")
+    await payer.node.mine(8)
+    assert payer.node.states(invoice["id"]) == ("open", "exact")
+    page = await payer.shown(invoice["id"])
+    assert "Payment received Nothing is left to do." in page.text
+    assert payer.node.address(invoice["id"]) not in page.codes
+    assert "screen" not in page.text.lower()
+
+
 async def test_too_much_says_so_and_whom_to_ask(payer: Payer) -> None:
     invoice = await payer.invoice()
     payer.node.pay(invoice["id"], 25 * USDT)

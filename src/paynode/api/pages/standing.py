@@ -62,6 +62,9 @@ def _open(view: CheckoutView) -> Standing:
     if not seen:
         detail = "As soon as the network has your payment, it is shown here."
         return Standing(Tone.WAITING, "Waiting for your payment", detail, takes_money=True, is_awaited=True)
+    if view.amount_due is not None and Decimal(view.amount_due) == 0:
+        # Screening keeps some of it back, which is the merchant's affair: the payer is not told, nor asked for more.
+        return Standing(Tone.PROGRESS, "Payment received", "Nothing is left to do.", is_awaited=True)
     depth = _depth(seen)
     if view.amount_due is not None and Decimal(view.amount_paid) > 0:
         title = f"Received {view.amount_paid} {view.currency}, send {view.amount_due} more"
@@ -118,7 +121,7 @@ def depth_words(deposit: CheckoutDepositView) -> str:
         case Stage.SETTLED:
             return "final"
         case Stage.CONFIRMED:
-            return "received, the shop looks into it"
+            return "received"
     needed = deposit.confirmations_required
     of_all = "" if needed is None else f" of {needed}"
     return f"{min(deposit.confirmations, needed or deposit.confirmations)}{of_all} confirmations"
