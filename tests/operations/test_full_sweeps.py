@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tests.lab.simnode import SimNode
 
-from paynode.operations import sweeps
+from paynode.operations import weighing
 
 HOURLY = """
 [networks.alpha]
@@ -21,7 +21,7 @@ static = { "usdt/USD" = "1", "sim/USD" = "2000" }
 async def test_what_did_not_fit_into_a_sweep_need_not_wait_for_the_next_round(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sweeps, "ITEMS_MAX", 2)
+    monkeypatch.setattr(weighing, "ITEMS_MAX", 2)
     node = SimNode(tmp_path, HOURLY)
     await node.mine()
     node.fund_gas()

@@ -222,6 +222,20 @@ async def test_the_merchants_limits_hold(tmp_path: Path, limit: str, wait: str |
     node.check()
 
 
+async def test_what_is_planned_and_not_signed_yet_is_part_of_the_days_gas(tmp_path: Path) -> None:
+    toml = TWO_NETWORKS.replace(
+        'sweep = { every = "0s" }', 'sweep = { every = "0s", gas_budget_per_day = "0.00003" }', 1
+    )
+    node = SimNode(tmp_path, toml)
+    await node.look()
+    node.fund_gas()
+    first, second = await paid(node), await paid(node, method="alpha_usdc")
+    await node.plan()
+    await node.plan()
+    assert [waits(node, each)[1] for each in (first, second)] == [None, "gas_budget_spent"]
+    node.check()
+
+
 async def test_rounds_keep_their_distance(tmp_path: Path) -> None:
     node = SimNode(tmp_path, TWO_NETWORKS.replace('every = "0s"', 'every = "1h"'))
     await node.look()

@@ -11,7 +11,7 @@ from paynode.domain.chain import Pair
 from paynode.domain.errors import RateUnavailable
 from paynode.domain.money import Asset
 from paynode.domain.quote import worth_at_rate
-from paynode.domain.sweep import TOP_UP_MARGIN, Candidate, Conditions, Policy, Wait, reason_to_wait
+from paynode.domain.sweep import TOP_UP_MARGIN, UNSIGNED, Candidate, Conditions, Policy, Wait, reason_to_wait
 from paynode.operations import screening_lists
 from paynode.operations.catalogue import Catalogue
 from paynode.operations.pricing import rate_for
@@ -119,7 +119,7 @@ class Weighing:
         self._is_ordered = is_ordered
         yesterday = now - timedelta(days=1)
         self._failed = sweeps.failed_counts(tx, network, yesterday)
-        self._spent = outgoing.fees_since(tx, network, yesterday)
+        self._spent = outgoing.fees_since(tx, network, yesterday) + _promised(tx, network, prices)
         self._gas_left = dict(prices.gas_units_by_store)
         self._last_round: dict[tuple[str, str], datetime | None] = {}
         self._let_go: Counter[tuple[str, str]] = Counter()
@@ -155,6 +155,14 @@ class Weighing:
             if candidate.loan_units:
                 self._gas_left[pile.store_id] = self._gas_left.get(pile.store_id, 0) - candidate.loan_units
         return wait
+
+
+def _promised(tx: Tx, network: str, prices: Prices) -> int:
+    """What transfers that are planned and not signed will cost; one whose price is not known now, the dearest's."""
+    costs = prices.transfer_cost_by_method
+    dearest = max(costs.values(), default=0)
+    waiting = [item for item in sweeps.items_under_way(tx, network) if item.state in UNSIGNED]
+    return sum(costs.get(item.method, dearest) for item in waiting)
 
 
 def _last_round(tx: Tx, network: str, store_id: str, method: str) -> datetime | None:
