@@ -128,7 +128,15 @@ async def test_no_moment_is_too_odd_to_ask_for(api: Api, moment: str) -> None:
     endpoint = (await api.post("/v1/webhook_endpoints", {"url": URL})).json
     span = {"created_after": moment, "created_before": moment}
     assert (await api.post(f"/v1/webhook_endpoints/{endpoint['id']}/replay", span)).json["count"] == 0
-    assert (await api.get("/v1/events", **span)).json["data"] == []
+    for name in ("events", "invoices", "deposits", "sweeps", "ledger"):
+        assert (await api.get(f"/v1/{name}", **span)).json["data"] == []
+
+
+async def test_a_list_goes_on_from_any_id_however_late(api: Api) -> None:
+    await api.invoice()
+    latest = f"inv_7{25 * 'Z'}"
+    assert (await api.get("/v1/invoices", ending_before=latest)).json["data"] == []
+    assert len((await api.get("/v1/invoices", starting_after=latest)).json["data"]) == 1
 
 
 async def test_events_are_listed_by_when_they_happened(world: World, api: Api) -> None:

@@ -11,7 +11,7 @@ from tests.api.conftest import Api, World
 
 from paynode.api.body import BYTES_MAX, DEPTH_MAX, Form, Number, read_form
 from paynode.api.refusals import Refusal
-from paynode.domain.errors import Invalid
+from paynode.domain.errors import PROBLEMS_MAX, Invalid
 
 GOOD = b'{"amount": "1", "currency": "USD"}'
 
@@ -214,3 +214,15 @@ async def test_a_bug_is_answered_without_its_details_and_logged_with_the_request
     assert api.key is not None
     assert api.key not in logged
     assert (await api.get("/v1/invoices")).json["data"] == []
+
+
+async def test_an_answer_is_short_however_much_is_wrong(world: World, api: Api) -> None:
+    fields = {f"x{number}": 0 for number in range(5000)}
+    for reply in (
+        await Api(world.app, None).send("GET", "/v1/status?" + "&".join(fields)),
+        await api.post("/v1/invoices", fields),
+        await api.post("/v1/invoices", {"amount": "1", "currency": "USD", "methods": [*fields]}),
+    ):
+        assert reply.status == 422
+        assert 0 < len(reply.json["errors"]) <= PROBLEMS_MAX
+        assert len(reply.raw) < 20_000

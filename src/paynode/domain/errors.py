@@ -1,7 +1,7 @@
 """What we refuse to do, as a tree.
 
     Rejected                 the caller asked for something we will not do
-    ├── Invalid              a field of the request cannot be accepted (422); names every field at once
+    ├── Invalid              a field of the request cannot be accepted (422); names its fields at once
     ├── NotFound             no such thing, or not the caller's (404): the two look alike on purpose
     ├── Conflict             the thing is in a state that does not allow it (409)
     ├── TooOften             it was asked often enough for now (429): later again
@@ -12,6 +12,8 @@ A class exists only where the caller does something different; what exactly went
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+PROBLEMS_MAX = 50  # that one rejection names: a short request is not to make a long answer
 
 
 class Rejected(Exception):
@@ -37,8 +39,9 @@ class Invalid(Rejected):
     """One or more fields of the request cannot be accepted."""
 
     def __init__(self, problems: Sequence[FieldProblem]) -> None:
-        super().__init__("validation_failed", "; ".join(f"{p.pointer}: {p.detail}" for p in problems))
-        self.problems = tuple(problems)
+        named = tuple(problems[:PROBLEMS_MAX])
+        super().__init__("validation_failed", "; ".join(f"{p.pointer}: {p.detail}" for p in named))
+        self.problems = named
 
     @classmethod
     def field(cls, pointer: str, code: str, detail: str) -> "Invalid":

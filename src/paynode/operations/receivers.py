@@ -28,6 +28,7 @@ class Post:
     body: bytes = field(repr=False)
     signer: Signer
     schedule: Schedule
+    has_secret: bool  # in its body: then nothing of the answer is kept, which may repeat it
 
 
 def receiver_of(tx: Tx, record: DeliveryRecord) -> Receiver | None:
@@ -49,7 +50,7 @@ def post(tx: Tx, due: DueDelivery, now: datetime) -> Post:
     """What to send to a delivery's receiver now."""
     receiver = receiver_of(tx, due.delivery)
     assert receiver is not None, "what was due to a deleted endpoint is abandoned"
-    body = due.payload
+    body, has_secret = due.payload, False
     match receiver:
         case EndpointRecord():
             secrets = webhook_secrets.in_force(
@@ -59,7 +60,7 @@ def post(tx: Tx, due: DueDelivery, now: datetime) -> Post:
         case CallbackRecord():
             signer = _signer(SignatureFormat.STANDARD, callbacks.signing_secrets(tx, receiver, now))
             if receiver.echoes_secret and receiver.secret is not None:
-                body = _with_secret(body, receiver.secret)
+                body, has_secret = _with_secret(body, receiver.secret), True
     return Post(
         due.delivery.id,
         due.delivery.lane,
@@ -68,6 +69,7 @@ def post(tx: Tx, due: DueDelivery, now: datetime) -> Post:
         body,
         signer,
         schedule_of(receiver),
+        has_secret,
     )
 
 

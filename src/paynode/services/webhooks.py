@@ -103,7 +103,8 @@ async def attempt(
     except Failed as failed:
         outcome, error = Unreachable(), failed.reason
     else:
-        outcome, excerpt = Answered(answer.status, answer.retry_after), answer.excerpt
+        outcome = Answered(answer.status, answer.retry_after)
+        excerpt = None if post.has_secret else answer.excerpt
     duration_ms = int((trio.current_time() - started_at) * 1000)
     if judge(outcome, post.schedule) is not Verdict.ACCEPTED:
         log.info(

@@ -21,6 +21,7 @@ from paynode.store.pages import STEPS_MAX
 from paynode.store.times import to_ms
 
 SERIAL_BITS = 16  # of a serial, below its milliseconds
+SERIAL_MAX = (1 << 63) - 1
 FEW = 1000  # so many invoices are looked at one by one
 FEW_TO_MATCH = 200  # so many are asked one by one for words, which is dear
 BEGINNING_MIN = 8  # characters of an id, an address or a hash that are enough to look for it
@@ -110,7 +111,7 @@ class Search:
             raise Invalid.field(
                 "starting_after", "unknown_invoice", "A list by amount goes on from an invoice of its own."
             )
-        return "", "", created_ms(invoice_id) << SERIAL_BITS
+        return "", "", _serial(created_ms(invoice_id))
 
     def walk(self, start: Position | None, *, up: bool) -> Walk:
         """Every entry beyond `start`, upwards or downwards."""
@@ -185,10 +186,10 @@ class Search:
         created, amount, rest = [], [], []
         if wanted.created_after is not None:
             created.append("i.serial >= :created_after")
-            values["created_after"] = to_ms(wanted.created_after) + 1 << SERIAL_BITS
+            values["created_after"] = _serial(to_ms(wanted.created_after) + 1)
         if wanted.created_before is not None:
             created.append("i.serial < :created_before")
-            values["created_before"] = to_ms(wanted.created_before) << SERIAL_BITS
+            values["created_before"] = _serial(to_ms(wanted.created_before))
         if wanted.amount_min is not None:
             amount.append("i.amount_key >= :amount_min")
             values["amount_min"] = amount_key(wanted.amount_min)
@@ -284,6 +285,11 @@ def _groups(tx: Tx, wanted: InvoiceFilter) -> list[Group]:
         values["methods"] = json.dumps(wanted.methods)
     found = tx.rows(f"select id, currency, count from invoice_groups where {' and '.join(conditions)}", values)
     return [Group(*row) for row in found]
+
+
+def _serial(ms: int) -> int:
+    """The least of a millisecond; of one so late that SQLite could not hold it, the last that it can."""
+    return min(ms << SERIAL_BITS, SERIAL_MAX)
 
 
 def amount_key(amount: Decimal) -> str:
