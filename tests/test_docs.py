@@ -42,7 +42,7 @@ def test_the_example_config_loads(tmp_path: Path, toml: str) -> None:
 def test_the_examples_defaults_are_the_codes(tmp_path: Path) -> None:
     # Settings shown with a value that is no default.
     shown = (
-        r"public_url|trusted_proxies|tokens|explorer|sweep|confirmations_from|budget|treasury\.anvil|sources|urls|allow"
+        r"public_url|trusted_proxies|currency|tokens|explorer|sweep|confirmations_from|budget|treasury\.anvil|sources|urls|allow"
         r"|address_policy|deny_files|max_age = .30d|screening|provider|sanctions_oracle|invoices"
         r"|allowed_origins|branding"
     )

@@ -41,7 +41,7 @@ allowed_origins = ["https://shop.example"]
 [stores.other]
 account = 1
 payer_may_cancel = true
-invoices = { expires_in = "2h", tolerance = { under_percent = "2" } }
+invoices = { currency = "USD", expires_in = "2h", tolerance = { under_percent = "2" } }
 branding = { color = "#0b6e4f", support_email = "help@example.com" }
 [rates]
 static = { "usdt/USD" = "1" }

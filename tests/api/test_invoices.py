@@ -173,10 +173,17 @@ async def test_zero_confirmations_are_refused_with_the_reason(api: Api) -> None:
     assert "taken back" in reply.json["errors"][0]["detail"]
 
 
+async def test_a_currency_is_required_unless_the_store_has_one(world: World, api: Api) -> None:
+    refused = await api.post("/v1/invoices", {"amount": "-1"})
+    assert refused.problems == {"/currency": "required", "/amount": "not_positive"}
+    other = world.caller_of_other_store()
+    assert (await other.post("/v1/invoices", {"amount": "1"})).json["currency"] == "USD"
+    assert (await other.get("/v1/stores")).json["data"][0]["invoices"]["currency"] == "USD"
+
+
 async def test_all_problems_are_told_at_once(api: Api) -> None:
     shapes = await api.post("/v1/invoices", {"amount": 1, "name": 2, "description": 3, "nonsense": 4})
     assert shapes.problems == {
-        "/currency": "required",
         "/name": "invalid_value",
         "/description": "invalid_value",
         "/nonsense": "unknown_field",

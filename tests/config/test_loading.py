@@ -154,6 +154,7 @@ def test_a_store_says_what_is_different_for_its_invoices_and_how_it_looks(tmp_pa
         WHOLE
         + """
 [invoices]
+currency = "USD"
 expires_in = "20m"
 tolerance = { under_percent = "1", over_percent = "2" }
 address_policy = { mode = "reuse", rest = "1d" }
@@ -161,7 +162,11 @@ address_policy = { mode = "reuse", rest = "1d" }
 account = 1
 allowed_origins = ["https://shop.example.com", "http://127.0.0.1:3000"]
 branding = { color = "#0B6E4F", support_url = "https://shop.example.com/help/", support_email = "help@example.com" }
-invoices = { expires_in = "2h", tolerance = { under_percent = "3" }, address_policy = { mode = "fresh" } }
+[stores.other.invoices]
+currency = "EUR"
+expires_in = "2h"
+tolerance = { under_percent = "3" }
+address_policy = { mode = "fresh" }
 [stores.plain]
 account = 2
 """
@@ -169,6 +174,7 @@ account = 2
     config = load(tmp_path, toml)
     other, plain = config.stores["other"], config.stores["plain"]
     assert plain.invoices == config.invoices
+    assert (plain.invoices.currency, other.invoices.currency) == ("USD", "EUR")
     assert (other.invoices.expires_in, other.invoices.quote_valid_for) == (timedelta(hours=2), timedelta(minutes=15))
     assert other.invoices.tolerance == Tolerance(Decimal(3), Decimal(2))
     assert other.invoices.address_policy == AddressPolicy(AddressMode.FRESH)

@@ -170,6 +170,7 @@ TABLE = [
     (WHOLE + "[stores.a]\ninvoices.rate = 1", "stores.a.invoices.rate", "known", "expires_in"),
     (WHOLE + f'[stores.a]\ntreasury.bnb = "{TREASURY}"', "stores.a.treasury.bnb", "not configured", "shopchain"),
     (WHOLE + f'[stores.a]\ntreasury.shopchain = "{WRONG_CASE}"', "stores.a.treasury.shopchain", "EIP-55", "Copy"),
+    (WHOLE + '[invoices]\ncurrency = "Euro"', "invoices.currency", "ISO 4217", "EUR"),
     (WHOLE + '[invoices]\nexpires_in = "1s"', "invoices.expires_in", "between 1m and 365d", "range"),
     (WHOLE + '[invoices]\nlate_payment = "keep"', "invoices.late_payment", "possible", "review, accept"),
     (WHOLE + '[invoices]\ntolerance.under_percent = "60"', "invoices.tolerance.under_percent", "between", "range"),

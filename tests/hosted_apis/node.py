@@ -35,6 +35,7 @@ CONFIG = """
 [stores.main]
 name = "Tea and more"
 payer_may_cancel = true
+invoices = { currency = "USD" }
 
 [networks.eth]
 family = "sim"

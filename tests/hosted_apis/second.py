@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 
-from tests.hosted_apis.node import BAD, Answer, Caller
+from tests.hosted_apis.node import BAD, Answer, Caller, WholeNode
 from tests.hosted_apis.rows import (
     Ask,
     NotYet,
@@ -22,6 +22,7 @@ from tests.hosted_apis.situations import (
     ARCHIVED,
     COLLECTED,
     EXPIRED,
+    ORDERED,
     SHOP_URL,
     TAKEN_BACK,
     asked,
@@ -42,12 +43,24 @@ def listed(first: Ask, second: Ask, **query: str) -> Ask:
     return get("/v1/invoices", after=both(first, second), **query)
 
 
+def numbered(method: str, first: Ask) -> Ask:
+    """What is known of `first`, and the number of a payment method as `{number}`."""
+    listed = get("/v1/payment_methods")
+
+    async def run(node: WholeNode) -> Answer:
+        (number,) = (each["number"] for each in (await listed(node))["data"] if each["method"] == method)
+        return {**await first(node), "number": number}
+
+    return Ask(f"{listed.said} number {first.said}", run)
+
+
 def is_signed_in_hex(answer: Answer) -> bool:
     expected = hmac.digest(HEX["secret"].encode(), answer["raw"].encode(), hashlib.sha256).hex()
     return bool(answer["headers"]["x-signature"] == expected)
 
 
 PLAIN = invoice()
+ON_ETH = invoice(methods=["eth_usdt"])
 THE_FIRST = {"data[].id": ["{id}"]}
 REUSABLE = {"type": "reusable", "amount": None}
 
@@ -68,7 +81,12 @@ TYPES = [
 
 CREATING = [
     Row("type", create(type="reusable", amount=None), {"http": 201, "type": "reusable"}),
-    Row("paymentMethodID", create(methods=["polygon_usdt"]), {"methods[].method": ["polygon_usdt"]}),
+    Row(
+        "paymentMethodID",
+        post("/v1/invoices", {"amount": "20", "methods": ["{number}"]}, after=numbered("polygon_usdt", PLAIN)),
+        {"http": 201, "methods[].method": ["polygon_usdt"]},
+    ),
+    Row("paymentMethodID: by name", create(methods=["polygon_usdt"]), {"methods[].method": ["polygon_usdt"]}),
     Row("amount", create(amount="20", currency="USD"), {"amount": "20", "currency": "USD"}),
     Row("invoiceID", create(), {"id": starts("inv_")}),
     Row("merchant", create(), {"store": starts("sto_")}),
@@ -86,6 +104,11 @@ PAYING = [
         "address of a method",
         post("/checkout/{id}/methods/polygon_usdt", after=invoice(provision=False), by=Caller.PAYER),
         {"http": 200, "methods[0].state": "active", "methods[0].address": is_address},
+    ),
+    Row(
+        "address of a method: by number",
+        post(f"{PUBLIC}/methods/{{number}}", after=numbered("polygon_usdt", invoice(provision=False)), by=Caller.PAYER),
+        {"http": 200, "methods[0].state": "active"},
     ),
     Row(
         "all addresses so far",
@@ -130,6 +153,7 @@ STATES = [
         get(ONE, after=invoice(final("20"))),
         {"sweep_state": "unswept", "deposits[0].state": "settled"},
     ),
+    Row("collectStates: to be collected", get(ONE, after=invoice(final("20"), ORDERED)), {"sweep_state": "scheduled"}),
     Row(
         "collectStates: settled",
         get(ONE, after=invoice(final("20"), COLLECTED)),
@@ -143,7 +167,21 @@ FILTERS = [
     Row("state", listed(invoice(final("20")), PLAIN, status="paid"), THE_FIRST),
     Row("state: over", listed(invoice(final("25")), PLAIN, payment_state="over"), THE_FIRST),
     Row("state: late", listed(invoice(EXPIRED, seen("20")), PLAIN, late="true"), THE_FIRST),
-    Row("tokens", listed(invoice(methods=["eth_usdt"]), PLAIN, method="eth_usdt,eth_usdc"), THE_FIRST),
+    Row("tokens", listed(ON_ETH, PLAIN, method="eth_usdt,eth_usdc"), THE_FIRST),
+    Row(
+        "tokens: several",
+        listed(PLAIN, ON_ETH, method="eth_usdt,polygon_usdt"),
+        {"data[].id": ["{other}", "{id}"]},
+    ),
+    Row(
+        "tokens: by number",
+        get(
+            "/v1/invoices",
+            method="{number}",
+            after=numbered("polygon_usdt", both(PLAIN, ON_ETH)),
+        ),
+        THE_FIRST,
+    ),
     Row("amount", listed(invoice(amount="30"), PLAIN, currency="USD", amount_min="25", amount_max="35"), THE_FIRST),
     Row(
         "dateRange",
@@ -155,8 +193,16 @@ FILTERS = [
     Row("archived: left out", listed(PLAIN, invoice(ARCHIVED)), THE_FIRST),
     Row("archived: included", listed(PLAIN, invoice(ARCHIVED), archived="any"), {"data": has(2)}),
     Row("amlOk", listed(invoice(final("20")), invoice(final("20", BAD)), screening="clear"), THE_FIRST),
+    Row(
+        "amlOk: one of two",
+        listed(invoice(final("20")), invoice(final("10"), final("10", BAD)), screening="clear"),
+        THE_FIRST,
+    ),
     Row("amlOk: false", listed(invoice(final("20", BAD)), invoice(final("20")), screening="flagged"), THE_FIRST),
     Row("search", listed(invoice(description="Two pounds of tea"), PLAIN, q="tea"), THE_FIRST),
+    Row("search: metadata", listed(invoice(metadata={"colour": "blue"}), PLAIN, q="BLUE"), THE_FIRST),
+    Row("search: a transaction", listed(invoice(seen("20")), PLAIN, q="{tx_hash}"), THE_FIRST),
+    Row("search: an invoice", listed(PLAIN, PLAIN, q="{id}"), THE_FIRST),
     Row(
         "page, limit, order",
         listed(PLAIN, PLAIN, limit="1", sort="created_at"),

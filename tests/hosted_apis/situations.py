@@ -125,7 +125,8 @@ async def _taken_back(node: WholeNode, made: Answer) -> None:
 
 
 EXPIRED = passed(timedelta(hours=1))
-COLLECTED = all_of(asked("POST", "/v1/sweeps", {"invoices": ["{id}"]}), Step(_turns))
+ORDERED = asked("POST", "/v1/sweeps", {"invoices": ["{id}"]})
+COLLECTED = all_of(ORDERED, Step(_turns))
 TAKEN_BACK = Step(_taken_back)  # the chain drops the newest blocks, and what was in them
 CANCELLED = asked("POST", "/v1/invoices/{id}/cancel")
 ARCHIVED = asked("POST", "/v1/invoices/{id}/archive")

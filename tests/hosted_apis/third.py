@@ -27,6 +27,7 @@ CREATING = [
     Row("amount", create(amount=19.99), {"http": 201, "amount": "19.99"}),
     Row("name", create(name="Order 7"), {"name": "Order 7"}),
     Row("currency", create(currency="eur"), {"currency": "EUR"}),
+    Row("currency: left out", post("/v1/invoices", {"amount": "20"}), {"http": 201, "currency": "USD"}),
     Row(
         "payment_currencies", create(methods="eth_usdt, polygon_eth"), {"methods[].method": ["eth_usdt", "polygon_eth"]}
     ),

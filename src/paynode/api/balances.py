@@ -5,11 +5,12 @@ from typing import Annotated, Any, ClassVar
 
 from msgspec import Meta
 
-from paynode.api.currencies import CURRENCIES
 from paynode.api.lists import ListView, list_answer, page_answer, stores_of
+from paynode.api.method_names import named
 from paynode.api.parameters import IdOf
 from paynode.api.query import CountedPageQuery, QueryForm
 from paynode.api.routes import Call, Routes
+from paynode.domain.currencies import CURRENCIES
 from paynode.domain.errors import Invalid
 from paynode.domain.ledger import Account
 from paynode.domain.quote import Rate
@@ -51,6 +52,7 @@ def list_all(call: Call[BalanceQuery], tx: Tx) -> Answer:
     with its worth at the newest rate.
     """
     catalogue, currency = call.node.catalogue, currency_of(call.form.currency)
+    wanted = {named(catalogue, each) for each in call.form.method}
     held: dict[tuple[str, str], dict[Account, int]] = {}
     seen = stores_of(call, call.form.store)
     for store_id in catalogue.store_keys if seen is None else seen:
@@ -61,7 +63,7 @@ def list_all(call: Call[BalanceQuery], tx: Tx) -> Answer:
     return list_answer(
         balance(catalogue, store_id, method, by_account, currency, rate_of(call, tx, method, currency, call.now))
         for (store_id, method), by_account in held.items()
-        if not call.form.method or method in call.form.method
+        if not wanted or method in wanted
     )
 
 
@@ -69,7 +71,7 @@ def ledger_filter(call: Call[Any], query: LedgerQuery) -> EntryFilter:
     """What the query narrows a list of entries to."""
     return EntryFilter(
         store_ids=stores_of(call, query.store),
-        methods=query.method,
+        methods=[named(call.node.catalogue, each) for each in query.method],
         accounts=query.account,
         reasons=query.reason,
         cause=query.cause,

@@ -6,6 +6,7 @@ A payer's work is bounded by the merchant's: an invoice gets one address per cha
 from paynode.api.body import Nothing
 from paynode.api.conflicts import NOT_OPEN, NOT_PROVISIONED
 from paynode.api.lists import ListView, list_answer
+from paynode.api.method_names import named
 from paynode.api.node import ApiNode
 from paynode.api.routes import Call, Routes, answer
 from paynode.domain.invoice import Status
@@ -57,8 +58,15 @@ def choose(call: Call[Nothing], tx: Tx) -> Answer:
     Doing it again changes nothing, unless the price has lapsed: then it is renewed.
     """
     node, path = call.node, call.path
+    method = named(node.catalogue, path["method"])
     loaded = invoices.provision(
-        tx, node.catalogue, path["invoice_id"], path["method"], node.derive, call.now, client=call.client
+        tx,
+        node.catalogue,
+        path["invoice_id"],
+        method,
+        node.derive,
+        call.now,
+        client=call.client,
     )
     return answer(checkout_view(node.catalogue, loaded, call.now))
 

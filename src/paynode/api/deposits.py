@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from paynode.api.body import Form, Nothing
 from paynode.api.lists import ListView, page_answer, stores_of
+from paynode.api.method_names import named
 from paynode.api.parameters import IdOf
 from paynode.api.query import LIMIT_MAX, CountedPageQuery
 from paynode.api.routes import Call, Routes, answer
@@ -72,13 +73,14 @@ class SearchForm(Form, frozen=True):
 
 def deposit_filter(call: Call[Any], query: DepositListQuery) -> DepositFilter:
     """What the query narrows a list of deposits to."""
-    asset = None if len(query.method) != 1 else call.node.catalogue.assets.get(query.method[0])
+    methods = [named(call.node.catalogue, each) for each in query.method]
+    asset = None if len(methods) != 1 else call.node.catalogue.assets.get(methods[0])
     if asset is None and (query.amount_min, query.amount_max) != (None, None):
         raise Invalid.field("method", "unknown_method", "Amounts can only be told of a method that is offered.")
     return DepositFilter(
         store_ids=stores_of(call, query.store),
         stages=query.state,
-        methods=query.method,
+        methods=methods,
         networks=query.network,
         sweep_states=query.sweep_state,
         verdicts=verdicts(query.screening),

@@ -10,7 +10,6 @@ from msgspec import UNSET, Meta, UnsetType
 
 from paynode.api.body import Form, Number, WebUrl, pointer, shown
 from paynode.api.callback_form import CallbackSecret, CallbackUrl, read_callback
-from paynode.api.currencies import CURRENCIES
 from paynode.api.method_names import Chosen, chosen
 from paynode.api.numbers import (
     Problems,
@@ -22,6 +21,7 @@ from paynode.api.numbers import (
     read_span,
 )
 from paynode.domain.addresses import REST_MAX, REST_MIN, AddressMode, AddressPolicy
+from paynode.domain.currencies import CURRENCIES
 from paynode.domain.durations import parse_duration
 from paynode.domain.errors import FieldProblem, Invalid
 from paynode.domain.invoice import Tolerance, Type
@@ -56,7 +56,7 @@ class AddressPolicyForm(Form, frozen=True):
 
 
 class InvoiceForm(Form, frozen=True):
-    currency: CurrencyCode
+    currency: CurrencyCode | None = None
     amount: Number | UnsetType | None = UNSET  # null must be said: it means that any payment is enough
     type: Type = Type.ONE_TIME
     store: Annotated[str, Meta(max_length=30)] | None = None
@@ -94,7 +94,7 @@ def read_invoice(catalogue: Catalogue, store_id: str, form: InvoiceForm, check: 
         Invalid: names every field whose value cannot be.
     """
     problems: Problems = []
-    currency = read_currency(catalogue, form.currency, problems)
+    currency = _currency(catalogue, store_id, form, problems)
     amount, min_amount = _amounts(catalogue, form, currency, problems)
     methods = _methods(catalogue, form, problems)
     command = CreateInvoice(
@@ -139,6 +139,16 @@ def read_language(tag: str | None, problems: Problems) -> str | None:
     if language not in LANGUAGES:
         problems.append(FieldProblem("/language", "unknown_language", f"Give one of {', '.join(LANGUAGES)}."))
     return language
+
+
+def _currency(catalogue: Catalogue, store_id: str, form: InvoiceForm, problems: Problems) -> str:
+    """The form's, else the store's."""
+    written = form.currency or catalogue.terms(store_id).currency
+    if written is None:
+        detail = "Name the currency: the config gives this store's invoices none."
+        problems.append(FieldProblem("/currency", "required", detail))
+        return ""
+    return read_currency(catalogue, written, problems)
 
 
 def _amounts(

@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from msgspec import Meta, field
 
 from paynode.api.lists import stores_of
+from paynode.api.method_names import named
 from paynode.api.parameters import IdOf
 from paynode.api.query import CountedPageQuery
 from paynode.api.routes import Call
@@ -72,7 +73,7 @@ def invoice_filter(call: Call[Any], query: InvoiceListQuery) -> InvoiceFilter:
         payment_states=query.payment_state,
         sweep_states=query.sweep_state,
         screenings=[InvoiceScreening.PASSED if each == "clear" else each for each in query.screening],
-        methods=query.method,
+        methods=[named(call.node.catalogue, each) for each in query.method],
         is_late=query.late,
         is_archived=None if query.archived == "any" else query.archived == "true",
         currency=None if query.currency is None else query.currency.upper(),

@@ -7,6 +7,7 @@ from paynode.api.events import EventsQuery
 from paynode.api.invoice_form import InvoiceForm, read_invoice
 from paynode.api.invoice_query import InvoiceListQuery, invoice_filter
 from paynode.api.lists import ListView, list_answer, page_answer
+from paynode.api.method_names import named
 from paynode.api.routes import Call, Routes, answer
 from paynode.operations import creating, invoices, loading
 from paynode.operations.loading import LoadedInvoice
@@ -103,8 +104,15 @@ def requote(call: Call[Nothing], tx: Tx) -> Answer:
 def provision(call: Call[Nothing], tx: Tx) -> Answer:
     """Issue the address of a payment method."""
     node, path = call.node, call.path
+    method = named(node.catalogue, path["method"])
     loaded = invoices.provision(
-        tx, node.catalogue, path["invoice_id"], path["method"], node.derive, call.now, store_id=call.store_id
+        tx,
+        node.catalogue,
+        path["invoice_id"],
+        method,
+        node.derive,
+        call.now,
+        store_id=call.store_id,
     )
     return _answer(call, loaded)
 

@@ -20,14 +20,18 @@ class Chosen:
     only_in_groups: frozenset[str]  # those that no name means alone
 
 
+def named(catalogue: Catalogue, name: str) -> str:
+    """The name of a method that may be called by its number."""
+    return next((method for method, number in catalogue.method_numbers.items() if str(number) == name), name)
+
+
 def chosen(catalogue: Catalogue, names: Sequence[str], problems: list[FieldProblem], field: str = "methods") -> Chosen:
     """The methods that `names` mean, in the order they are named; of exclusions alone, all others.
 
     What cannot be is added to `problems`.
     """
     assets = catalogue.assets
-    method_by_number = {str(number): method for method, number in catalogue.method_numbers.items()}
-    names = [method_by_number.get(name, name) for name in names]
+    names = [named(catalogue, name) for name in names]
     wanted: dict[str, None] = {}
     excluded: set[str] = set()
     for position, name in enumerate(names):

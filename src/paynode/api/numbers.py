@@ -4,7 +4,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from paynode.api.body import Number, pointer, shown
-from paynode.api.currencies import CURRENCIES
+from paynode.domain.currencies import CURRENCIES
 from paynode.domain.durations import parse_duration
 from paynode.domain.errors import FieldProblem
 from paynode.domain.money import NotAnAmount, minor_digits, parse_decimal

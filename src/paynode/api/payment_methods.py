@@ -8,12 +8,13 @@ from msgspec import UNSET, Meta, UnsetType
 
 from paynode.api.body import Form, Number
 from paynode.api.caip import asset_id, chain_id
-from paynode.api.currencies import CURRENCIES
 from paynode.api.lists import ListView, list_answer
+from paynode.api.method_names import named
 from paynode.api.numbers import AMOUNT_BELOW
 from paynode.api.query import QueryForm
 from paynode.api.routes import Call, Routes, answer
 from paynode.config import Network
+from paynode.domain.currencies import CURRENCIES
 from paynode.domain.errors import Invalid, NotFound
 from paynode.domain.money import Asset, NotAnAmount, format_decimal, minor_digits, parse_decimal
 from paynode.operations.once import Answer
@@ -96,7 +97,7 @@ def change(call: Call[MethodChange], tx: Tx) -> Answer:
 
     Invoices that exist keep what they offer.
     """
-    form, name, store_id = call.form, call.path["method"], call.owner(call.form.store)
+    form, name, store_id = call.form, named(call.node.catalogue, call.path["method"]), call.owner(call.form.store)
     network, asset = _found(call, name)
     setting = methods.settings(tx, store_id).get(name, MethodSetting(store_id, name))
     if form.enabled is not UNSET:

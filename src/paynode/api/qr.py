@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 import segno
 
+from paynode.api.method_names import named
 from paynode.api.query import QueryForm
 from paynode.api.routes import SVG, Call, Routes
 from paynode.domain.errors import Conflict, NotFound
@@ -64,7 +65,7 @@ def qr_svg(text: str) -> bytes:
     return drawn.getvalue()
 
 
-def _drawn(call: Call[Any], tx: Tx, method: str) -> Answer:
+def _drawn(call: Call[Any], tx: Tx, name: str) -> Answer:
     """The code, while there is something to pay to.
 
     Raises:
@@ -73,6 +74,7 @@ def _drawn(call: Call[Any], tx: Tx, method: str) -> Answer:
     """
     catalogue = call.node.catalogue
     loaded = loading.load(tx, call.path["invoice_id"], call.store_id)
+    method = named(catalogue, name)
     entry = loaded.entry(method)
     if entry is None:
         raise NotFound("payment method of this invoice")

@@ -28,6 +28,7 @@ routes = Routes()
 class TermsView(View, frozen=True):
     """What new invoices get unless they say otherwise; durations in seconds."""
 
+    currency: str | None
     expires_in: int
     monitor_for: int
     quote_valid_for: int
@@ -117,6 +118,7 @@ def _view(call: Call[Nothing], record: StoreRecord) -> StoreView:
 def _terms(terms: InvoiceDefaults) -> TermsView:
     rest = terms.address_policy.rest
     return TermsView(
+        currency=terms.currency,
         expires_in=_seconds(terms.expires_in),
         monitor_for=_seconds(terms.monitor_for),
         quote_valid_for=_seconds(terms.quote_valid_for),

@@ -7,6 +7,7 @@ from msgspec import Meta
 
 from paynode.api.body import Form, Nothing
 from paynode.api.lists import ListView, page_answer, stores_of
+from paynode.api.method_names import named
 from paynode.api.parameters import IdOf
 from paynode.api.query import CountedPageQuery
 from paynode.api.routes import Call, Routes, answer
@@ -43,7 +44,7 @@ def sweep_filter(call: Call[Any], query: SweepListQuery) -> SweepFilter:
     return SweepFilter(
         store_ids=stores_of(call, query.store),
         states=query.state,
-        methods=query.method,
+        methods=[named(call.node.catalogue, each) for each in query.method],
         networks=query.network,
         deposit_id=query.deposit,
         created_after=query.created_after,
@@ -107,10 +108,11 @@ def cancel(call: Call[Nothing], tx: Tx) -> Answer:
 
 
 def _selection(call: Call[SelectionForm]) -> Selection:
-    form = call.form
-    if form.method is not None and form.method not in call.node.catalogue.assets:
+    form, catalogue = call.form, call.node.catalogue
+    method = None if form.method is None else named(catalogue, form.method)
+    if method is not None and method not in catalogue.assets:
         raise Invalid.field("/method", "unknown_method", "There is no such payment method.")
-    return Selection(call.owner(form.store), form.method, form.invoices, form.deposits)
+    return Selection(call.owner(form.store), method, form.invoices, form.deposits)
 
 
 @routes.get("/v1/sweeps/<sweep_id>", scope="sweeps:read", shows=SweepView)

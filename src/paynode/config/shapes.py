@@ -154,6 +154,7 @@ class PayerAddresses:
 
 @dataclass(frozen=True, slots=True)
 class InvoiceDefaults:
+    currency: str | None  # None: each invoice must name it
     expires_in: timedelta
     monitor_for: timedelta
     quote_valid_for: timedelta

@@ -3,15 +3,18 @@
 from datetime import timedelta
 from decimal import Decimal
 
+from paynode.config.mistakes import Wrong
 from paynode.config.shapes import InvoiceDefaults, LatePayment, PayerAddresses
 from paynode.config.table import Table
 from paynode.config.values import decimal, duration, one_of, whole
 from paynode.domain.addresses import REST_MAX, REST_MIN, AddressMode, AddressPolicy
+from paynode.domain.currencies import CURRENCIES
 from paynode.domain.invoice import Tolerance
 
 _MINUTE, _DAY = timedelta(minutes=1), timedelta(days=1)
 
 USUAL = InvoiceDefaults(
+    currency=None,
     expires_in=30 * _MINUTE,
     monitor_for=7 * _DAY,
     quote_valid_for=15 * _MINUTE,
@@ -34,6 +37,7 @@ def read_terms(top: Table, otherwise: InvoiceDefaults = USUAL) -> InvoiceDefault
                 over_percent=written.optional("over_percent", decimal(Decimal(0), Decimal(100), 4), usual.over_percent),
             )
         return InvoiceDefaults(
+            currency=invoices.optional("currency", _currency, otherwise.currency),
             expires_in=invoices.optional("expires_in", duration(_MINUTE, 365 * _DAY), otherwise.expires_in),
             monitor_for=invoices.optional("monitor_for", duration(60 * _MINUTE, 365 * _DAY), otherwise.monitor_for),
             quote_valid_for=invoices.optional("quote_valid_for", duration(_MINUTE, _DAY), otherwise.quote_valid_for),
@@ -42,6 +46,12 @@ def read_terms(top: Table, otherwise: InvoiceDefaults = USUAL) -> InvoiceDefault
             address_policy=_address_policy(invoices, otherwise.address_policy),
             payer_addresses=_payer_addresses(invoices, otherwise.payer_addresses),
         )
+
+
+def _currency(value: object) -> str:
+    if not isinstance(value, str) or value not in CURRENCIES:
+        raise Wrong("is no ISO 4217 currency", 'Write its code, e.g. "EUR"')
+    return value
 
 
 def _address_policy(invoices: Table, otherwise: AddressPolicy) -> AddressPolicy:

@@ -2,7 +2,7 @@
 import type { components, operations, paths, webhooks } from "./schema";
 
 type Invoice = components["schemas"]["Invoice"];
-type NewInvoice = operations["invoices_create"]["requestBody"]["content"]["application/json"];
+type NewInvoice = NonNullable<operations["invoices_create"]["requestBody"]>["content"]["application/json"];
 type Filters = NonNullable<paths["/v1/invoices"]["get"]["parameters"]["query"]>;
 type Paid = webhooks["invoice.paid"]["post"]["requestBody"]["content"]["application/json"];
 type Refused = operations["invoices_cancel"]["responses"][409]["content"]["application/problem+json"];
