@@ -108,7 +108,10 @@ def test_answers_to_a_node_that_exists_are_refused(tmp_path: Path) -> None:
 def test_without_answers_it_names_those_it_needs(tmp_path: Path) -> None:
     result = paynode(tmp_path, "init", "--mode", "live")
     assert result.exit_code == ExitCode.USAGE
-    assert "--network, --rpc, --treasury" in result.stderr
+    assert "say --network, --rpc, --treasury." in result.stderr
+    result = paynode(tmp_path, "init", "--network", "sepolia")
+    assert result.exit_code == ExitCode.USAGE
+    assert "say --mode, --rpc, --treasury; `--mode sim` alone makes one" in result.stderr
 
 
 def test_a_wrong_answer_is_told_by_its_key_and_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -223,14 +226,27 @@ def test_a_file_that_appears_meanwhile_is_not_overwritten(tmp_path: Path) -> Non
     assert contents(tmp_path) == {path: b"theirs"}
 
 
-def test_on_a_terminal_it_asks_for_what_no_flag_says(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["sepolia", "amoy"])
+def test_every_coin_of_a_test_network_has_a_price(tmp_path: Path, name: str) -> None:
+    flags = ("--mode", "test", "--network", name, "--rpc", NOBODYS_PORT, "--treasury", FOREIGN_TREASURY)
+    worked(paynode(tmp_path, "init", *flags))
+    config = config_of(tmp_path)
+    network = config.networks[name]
+    coins = {network.native.symbol, *network.tokens}
+    assert {(coin, "USD") for coin in coins} <= config.static_rates.keys()
+
+
+def test_on_a_terminal_it_asks_for_what_no_flag_says_until_it_can_be_right(tmp_path: Path) -> None:
     terminal, inner = pty.openpty()
-    answers = f"test\nsepolia\n{NOBODYS_PORT}\n{FOREIGN_TREASURY}\ny\n"
-    os.write(terminal, answers.encode())
+    answers = ("test", "eth", "sepolia", "rpc.example.com", NOBODYS_PORT, "0x1234", FOREIGN_TREASURY, "y")
+    os.write(terminal, "".join(f"{answer}\n" for answer in answers).encode())
     command = [sys.executable, "-m", "paynode", "init", "-c", str(tmp_path / "paynode.toml")]
     done = subprocess.run(command, stdin=inner, capture_output=True, env=process_environ({}), text=True, timeout=180)
     os.close(inner)
     os.close(terminal)
     assert done.returncode == 0, done.stderr
-    assert "Treasury: an address of your own wallet" in done.stdout + done.stderr
+    asked = done.stdout + done.stderr
+    assert "'eth' is not one of 'sepolia', 'amoy'" in asked
+    assert asked.count("URL of its RPC provider") == asked.count("Treasury: an address of your own wallet") == 2
+    assert "It is not an EVM address. Write" in asked
     assert config_of(tmp_path).networks["sepolia"].treasury == FOREIGN_TREASURY

@@ -82,6 +82,7 @@ def test_without_a_daemon_it_says_so_and_shows_the_rest(folder: Path, daemon: st
     code, view = seen(folder)
     assert code == ExitCode.UNAVAILABLE
     assert "127.0.0.1:1/v1/status" in view["daemon"]["problem"]
+    assert view["daemon"]["problem"].endswith("`paynode run` starts it")
     assert view["networks"][0]["cursor"] == 100
 
 

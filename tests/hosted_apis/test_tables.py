@@ -39,7 +39,10 @@ async def test_a_word_of_theirs_is_said_and_answered_here(node: WholeNode, row: 
 @pytest.mark.parametrize("row", WAITING)
 async def test_what_is_not_yet_said_here_is_not_served(node: WholeNode, row: NotYet) -> None:
     answer = await row.ask(node)
-    assert (answer["http"], answer["detail"]) == (404, "There is nothing at this path.")
+    assert (answer["http"], answer["detail"]) == (
+        404,
+        "There is nothing at this path; /docs/reference lists those that exist.",
+    )
 
 
 def test_what_waits_waits_for_scopes_that_no_key_can_have() -> None:

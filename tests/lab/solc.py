@@ -19,7 +19,7 @@ from paynode.chains.evm import contracts as own_contracts
 LAB = Path(__file__).parent
 OWN_SOURCES = Path(own_contracts.__path__[0])
 TEST_SOURCES = LAB / "contracts"
-SET_UP = f"run `npm ci --ignore-scripts` in {LAB.name!r} of the tests first"
+SET_UP = "run `packaging/setup test` first"
 
 SETTINGS = {
     "evmVersion": "paris",  # the oldest machine among the networks we know

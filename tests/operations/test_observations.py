@@ -15,7 +15,7 @@ from paynode.domain.quote import Rate
 from paynode.domain.signing import Secret
 from paynode.operations.audit import audit
 from paynode.operations.observations import apply_observation, load_books
-from paynode.store import invoices, outbox, rates
+from paynode.store import invoices, outbox, outgoing, rates
 from paynode.store.database import Tx
 from paynode.store.ids import new_id
 from paynode.store.outbox import EndpointRecord
@@ -166,6 +166,8 @@ async def test_a_reorganisation_after_paid_reverses_loudly(node: SimNode) -> Non
     assert node.states(invoice_id) == ("reversed", "none")
     assert node.events(invoice_id)[-2:] == ["deposit.orphaned", "invoice.reversed"]
     assert node.pauses() == [("alpha", "alpha_usdt")]
+    (pause,) = node.database.read(outgoing.pauses)
+    assert pause.reason.startswith("10 usdt in 0x")
     assert node.balance(Account.DEPOSITS, "alpha_usdt") == 0
     assert node.balance(Account.REVERSED, "alpha_usdt") == 10 * DOLLAR
     node.resume()

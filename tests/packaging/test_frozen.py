@@ -4,15 +4,19 @@ Goal: what only breaks once it is frozen, such as a data file or a late import l
 by packaging/build, with an empty environment. The figures are printed: `pytest -m frozen -s`.
 """
 
+import re
+from html import unescape
 from pathlib import Path
+from urllib.parse import urljoin
 
 import pytest
 import trio
 from tests.lab.anvil import anvil
 from tests.lab.client import Lab
 from tests.lab.node import MNEMONIC, gas_address
-from tests.packaging.frozen import Home, free_port, program, running
+from tests.packaging.frozen import Daemon, Home, free_port, program, running
 
+import paynode
 from paynode import __version__
 
 pytestmark = pytest.mark.frozen
@@ -21,6 +25,8 @@ TREASURY = "0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf"  # of the private key 1
 FIVE_NETWORKS = ("eth", "polygon", "base", "arbitrum", "optimism")
 BLOCK_SECONDS = 0.3
 ETHER = 10**18
+DOCS = Path(paynode.__file__).parent / "docs"
+LINK = re.compile(r'(?:href|src)="([^"#?]+)')
 
 
 @pytest.fixture
@@ -49,6 +55,25 @@ async def test_a_simulated_node_is_ready_and_ends_clean_when_told(home: Home, wh
         await node.told("STOPPING=1")
         assert node.is_gone(pids)
     assert home.unpacked == []
+
+
+async def test_every_page_and_all_that_it_links_is_served(home: Home) -> None:
+    port = free_port()
+    home.config.write_text(
+        f'[node]\nmode = "sim"\ndata_dir = "data"\nlisten = ["127.0.0.1:{port}"]\n'
+        '[networks.sim]\n[rates]\nstatic = { "usdt/USD" = "1" }\n'
+    )
+    async with running(home, port, home.init()) as node:
+        await node.until(lambda methods: all(m["ready"] for m in methods["data"]), "/v1/payment_methods")
+        body = {"amount": "5", "currency": "USD", "methods": ["sim_usdt"], "provision": True}
+        invoice = await node.post("/v1/invoices", body)
+        pages = await served(node, "/docs", "/v1/openapi.json", invoice["checkout_url"])
+    names = {path.stem for path in DOCS.glob("*.md")}
+    assert {f"/docs/{name}" for name in names | {"reference", "style.css"}} <= pages.keys()
+    assert pages["/v1/openapi.json"].startswith('{"openapi":"3.1')
+    page = pages[f"/i/{invoice['id']}"]
+    assert invoice["methods"][0]["address"] in page
+    assert pages[f"/checkout/{invoice['id']}/methods/sim_usdt/qr.svg"].startswith("<svg")
 
 
 async def test_a_node_whose_providers_are_away_is_up_and_degraded(home: Home) -> None:
@@ -106,6 +131,22 @@ static = {{ "eth/USD" = "2000" }}
             assert (swept["status"], swept["payment_state"]) == ("paid", "exact")
             assert node.stop(node.pids) == 0, node.log
         chain.cancel_scope.cancel()
+
+
+async def served(node: Daemon, *starts: str) -> dict[str, str]:
+    """What is served at these paths and at all that their pages link to, each with 200."""
+    found: dict[str, str] = {}
+    todo = [urljoin(str(node.client.base_url), start) for start in starts]
+    while todo:
+        url = node.client.base_url.join(todo.pop())
+        if url.host != "127.0.0.1" or url.path in found:
+            continue
+        answer = await node.client.get(url)
+        assert answer.status_code == 200, f"{url}: {answer.text}"
+        found[url.path] = answer.text
+        if answer.headers["Content-Type"].startswith("text/html"):
+            todo += [urljoin(str(url), unescape(link)) for link in LINK.findall(answer.text)]
+    return found
 
 
 async def blocks(lab: Lab) -> None:

@@ -178,7 +178,7 @@ def create_app(node: ApiNode) -> QuartTrio:
 
 
 HTTP_PROBLEMS: Mapping[int, tuple[str, str]] = {
-    404: ("not_found", "There is nothing at this path."),
+    404: ("not_found", "There is nothing at this path; /docs/reference lists those that exist."),
     405: ("method_not_allowed", "This path does not take this method; see the Allow header."),
     408: ("request_timeout", f"The body did not arrive within {BODY_SECONDS} seconds."),
     413: ("request_too_large", f"A body has at most {body.BYTES_MAX // 1024} KiB."),

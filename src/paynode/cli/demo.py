@@ -82,7 +82,10 @@ class Demo:
 @click.option("--auto", is_flag=True, help="Walk the whole journey without a person; exit 0 if every step worked.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port of the API; a free one by default.")
 def demo(auto: bool, port: int) -> None:
-    """Show a whole payment on a simulated chain: no network, no keys, no configuration."""
+    """Show a whole payment on a simulated chain.
+
+    It needs no network, no keys and no configuration, and leaves nothing behind.
+    """
     logs.configure({logs.VARIABLE: "warning", **os.environ})
     try:
         is_over = trio.run(_demo, auto, port)
@@ -223,6 +226,7 @@ async def _explain(running: Demo, invoice: Json) -> None:
 API key        {running.key}
 Invoice        {invoice["id"]}: {invoice["amount"]} {invoice["currency"]}
 Payer's page   {invoice["checkout_url"]}
+Documentation  {running.url}/docs
 
 Try, in another terminal:
 

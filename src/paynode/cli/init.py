@@ -38,7 +38,7 @@ DRAFT_SUFFIXES = ("", "-wal", "-shm")
 @click.option("--new-mnemonic", is_flag=True, help="Make the mnemonic that an existing config names.")
 @click.option("--yes", "is_sure", is_flag=True, help="Do not ask.")
 def init(config_path: Path, new_mnemonic: bool, is_sure: bool, **flags: object) -> None:
-    """Set up a node: its config, its mnemonic, its database, and the first API key.
+    """Make a new node's config, mnemonic, database and first API key.
 
     \b
     Without a config it writes one, and a new mnemonic unless a file is there or --xpub is given.
@@ -68,13 +68,16 @@ def _write_config(path: Path, answers: Answers, *, is_sure: bool) -> None:
     """Write the config that the answers make, once it is known to be right."""
     is_asking = sys.stdin.isatty() and not is_sure
     if is_asking:
-        answers = ask(answers)
+        answers = ask(answers, path.absolute().parent)
     if answers.missing:
-        raise Failure(ExitCode.USAGE, f"There is no config at {path}. To write one, say {', '.join(answers.missing)}.")
+        alone = "" if answers.mode else "; `--mode sim` alone makes one to play with"
+        problem = f"There is no config at {path}. To write one, say {', '.join(answers.missing)}{alone}."
+        raise Failure(ExitCode.USAGE, problem)
     path = path.absolute()
     text = render(answers, path.parent)
     if is_asking:
-        click.confirm(f"Write {path} and all that belongs to it?", default=True, abort=True, err=True)
+        made = "database" if answers.xpub or answers.mode == Mode.SIM else "mnemonic and database"
+        click.confirm(f"Write {path}, and make its {made}?", default=True, abort=True, err=True)
     make_folder(path.parent)
     with beside(path) as draft:
         write_synced(draft, text)

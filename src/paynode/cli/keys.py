@@ -92,7 +92,10 @@ def create(
 )
 @json_option
 def rotate(config_path: Path, key_id: str, overlap: str, is_json: bool) -> None:
-    """Make a key that takes the place of the one with this ID, and print it: on stdout, this once."""
+    """Replace the key with this ID by a new one.
+
+    The new one has the same bounds and is printed on stdout, this once.
+    """
     span = _span(overlap, "--overlap")
     if span > OVERLAP_MAX:
         raise click.BadParameter(f"Give at most {OVERLAP_MAX.days} days.", param_hint="--overlap")

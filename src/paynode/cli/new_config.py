@@ -1,6 +1,8 @@
 """The config that `init` writes: short, commented, and the merchant's answers in it."""
 
 import json
+import os
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,11 +11,15 @@ import click
 from paynode.cli.exit_codes import ExitCode
 from paynode.cli.problems import Failure
 from paynode.config import Mode
+from paynode.config.evm import parse_treasury
+from paynode.config.mistakes import Wrong
 from paynode.config.networks import presets
 from paynode.config.rates import EXCHANGES
+from paynode.config.secrets import Credentials
 
 SYSTEM_FOLDER, SYSTEM_DATA = Path("/etc/paynode"), "/var/lib/paynode"
 LOCAL_DATA = "paynode-data"
+TEST_COIN_PRICE = "1000"  # of a coin without worth: a little of it, as faucets give, pays for small orders
 
 NODE = """\
 # paynode. Every other setting, explained: config.example.toml. Durations are texts such as "15m", amounts stand in
@@ -68,7 +74,8 @@ account = 0
 [rates]
 """
 FIXED_RATES = """\
-# What one whole coin costs; without a rate, a coin cannot pay for prices in that currency.
+# What one whole coin costs; without a rate, a coin cannot pay for prices in that currency. Coins to test with are
+# worth nothing: these prices are made up.
 static = {{ {rates} }}
 """
 LIVE_RATES = """\
@@ -92,16 +99,19 @@ class Answers:
     @property
     def missing(self) -> tuple[str, ...]:
         """The flags without which there is no config."""
-        if self.mode is None:
-            return ("--mode",)
         if self.mode == Mode.SIM:
             return ()
-        named = {"--network": self.network, "--rpc": self.rpc, "--treasury": self.treasury or self.xpub}
+        named = {
+            "--mode": self.mode,
+            "--network": self.network,
+            "--rpc": self.rpc,
+            "--treasury": self.treasury or self.xpub,
+        }
         return tuple(flag for flag, value in named.items() if not value)
 
 
-def ask(answers: Answers) -> Answers:
-    """The answers, with those that are missing asked for."""
+def ask(answers: Answers, folder: Path) -> Answers:
+    """The answers, with those that are missing asked for, and asked for again if they cannot be right."""
     if answers.mode is None:
         modes = click.Choice([mode.value for mode in Mode])
         answers = replace(
@@ -110,13 +120,29 @@ def ask(answers: Answers) -> Answers:
     if answers.mode == Mode.SIM:
         return answers
     if not answers.network:
-        known = [name for name, preset in presets().items() if answers.mode == Mode.TEST or not preset.get("testnet")]
+        is_test = answers.mode == Mode.TEST
+        known = [name for name, preset in presets().items() if is_test is bool(preset.get("testnet"))]
         answers = replace(answers, network=click.prompt("Network", type=click.Choice(known), err=True))
     if not answers.rpc:
-        answers = replace(answers, rpc=(click.prompt("URL of its RPC provider", err=True),))
+        is_url = _checked(Credentials(folder, os.environ).rpc_url)
+        answers = replace(answers, rpc=(click.prompt("URL of its RPC provider", value_proc=is_url, err=True),))
     if not (answers.treasury or answers.xpub):
-        answers = replace(answers, treasury=click.prompt("Treasury: an address of your own wallet", err=True))
+        question = "Treasury: an address of your own wallet"
+        answers = replace(answers, treasury=click.prompt(question, value_proc=_checked(parse_treasury), err=True))
     return answers
+
+
+def _checked(parse: Callable[[str], object]) -> Callable[[str], str]:
+    """What click asks again about: an answer that the config would not take."""
+
+    def checked(answer: str) -> str:
+        try:
+            parse(answer)
+        except Wrong as wrong:
+            raise click.UsageError(f"It {wrong.problem}. {wrong.remedy}.") from None
+        return answer
+
+    return checked
 
 
 def render(answers: Answers, folder: Path) -> str:
@@ -139,8 +165,16 @@ def render(answers: Answers, folder: Path) -> str:
     if answers.mode == Mode.LIVE:
         parts.append(LIVE_RATES.format(sources=", ".join(map(_quoted, EXCHANGES))))
     else:
-        parts.append(FIXED_RATES.format(rates='"usdt/USD" = "1", "usdc/USD" = "1"'))
+        rates = {_native(answers.network): TEST_COIN_PRICE, "usdt": "1", "usdc": "1"}
+        parts.append(FIXED_RATES.format(rates=", ".join(f'"{coin}/USD" = "{price}"' for coin, price in rates.items())))
     return "".join(parts)
+
+
+def _native(network: str | None) -> str:
+    """The symbol of a known network's own coin."""
+    native = presets()[network or ""]["native"]
+    assert isinstance(native, dict), "presets.toml is ours"
+    return str(native["symbol"])
 
 
 def _network(answers: Answers) -> str:

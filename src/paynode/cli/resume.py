@@ -24,7 +24,10 @@ from paynode.store.outgoing import PauseRecord
 @click.option("--yes", "is_sure", is_flag=True, help="Do not ask.")
 @click.option("--json", "is_json", is_flag=True, help="Print JSON; does not ask.")
 def resume(config_path: Path, is_sure: bool, is_json: bool) -> None:
-    """Acknowledge every pause of outflows, after showing why each was made."""
+    """Acknowledge every pause of outflows, and let them go on.
+
+    Each is shown first, with the reason it was made for.
+    """
     with told(), opened(load(config_path)) as (database, catalogue):
         shown = database.read(outgoing.pauses)
         if not is_json:

@@ -29,7 +29,9 @@ EVERYWHERE = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104  # compared
 @config_option
 @click.option("--json", "is_json", is_flag=True, help="Print JSON.")
 def status(config_path: Path, is_json: bool) -> None:
-    """Show networks, invoices, webhooks and pauses, and whether a daemon answers.
+    """Show how the node is.
+
+    That is its networks, invoices, webhooks and pauses, and whether a daemon answers.
 
     Exit code 0: all is well. 1: something needs a person. 69: no daemon answers.
     """
@@ -93,7 +95,7 @@ def _daemon_problem(listen: str) -> str | None:
     try:
         answer = httpx.get(url, timeout=ANSWER_SECONDS_MAX, trust_env=False)
     except httpx.HTTPError as error:
-        return f"nothing answers at {url} ({type(error).__name__})"
+        return f"nothing answers at {url} ({type(error).__name__}); `paynode run` starts it"
     return None if answer.is_success else f"{url} answers with HTTP {answer.status_code}"
 
 

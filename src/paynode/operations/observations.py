@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from paynode.domain import ledger as postings
 from paynode.domain.chain import Books, Observation, OwnTx, RowKind
+from paynode.domain.money import format_units
 from paynode.operations import losses, opening, receipts, rescue
 from paynode.operations.arrivals import Touched, age, arrived, became_final, left
 from paynode.operations.catalogue import Catalogue
@@ -151,7 +152,9 @@ def _void(tx: Tx, catalogue: Catalogue, row: RowRecord, touched: Touched, now: d
         undo = postings.deposit_reversed if is_deposit else postings.owner_funding_reversed
         ledger.post(tx, store_id, undo(row.method, units), cause=f"row:{row.id}", reason=undo.__name__, now=now)
         if is_deposit:
-            what = f"{units} units in {row.tx_hash or row.block_hash} were final and the chain took them back"
+            asset = catalogue.assets.get(row.method)
+            amount = f"{units} units" if asset is None else f"{format_units(units, asset.decimals)} {asset.symbol}"
+            what = f"{amount} in {row.tx_hash or row.block_hash} were final and the chain took them back"
             pause(tx, catalogue, row.network, row.method, what, now)
 
 
