@@ -11,16 +11,12 @@ import pytest
 import trio
 from standardwebhooks.webhooks import Webhook
 from tests.lab.receiver import Receiver
-from tests.lab.shop import make_key, open_shop, sim_config
+from tests.lab.sandbox import make
 
 from paynode import daemon
 from paynode.chains.sim import keys
 from paynode.chains.sim.clock import AHEAD_MAX, MovableClock
-from paynode.cli.branches import branches
 from paynode.config import Config
-from paynode.domain.scopes import STORE_SCOPES
-from paynode.operations import startup
-from paynode.store import database as databases
 
 SECONDS_MAX = 120  # only a failing test waits so long
 ORDER = {"amount": "10", "currency": "USD", "methods": ["sim_usdt"], "provision": True}
@@ -76,14 +72,8 @@ async def receiver(nursery: trio.Nursery) -> Receiver:
 @pytest.fixture
 def made(tmp_path: Path, receiver: Receiver) -> tuple[Config, str]:
     """A simulated node that is not up yet, and a key to it."""
-    table = 'listen = ["127.0.0.1:0"]\n[rates]\nstatic = { "usdt/USD" = "1" }\n'
-    config = sim_config(tmp_path, f'{table}[webhooks]\nallow = ["{receiver.allow[0]}"]\n')
-    databases.create(config.node.database)
-    shop = open_shop(config, database=databases.open(config.node.database), now=datetime.now(UTC))
-    key = make_key(shop, STORE_SCOPES, now=datetime.now(UTC))
-    shop.database.write(startup.sync, config, branches(config), datetime.now(UTC))
-    shop.database.close()
-    return config, key
+    fixed = '[rates]\nstatic = { "usdt/USD" = "1" }\n'
+    return make(tmp_path, f'{fixed}[webhooks]\nallow = ["{receiver.allow[0]}"]\n')
 
 
 @asynccontextmanager

@@ -23,6 +23,10 @@ COMMANDS = {
     "keys": "keys",
     "resume": "resume",
     "rescan": "rescan",
+    "invoice": "invoice",
+    "pay": "pay",
+    "listen": "listen",
+    "trigger": "trigger",
 }
 
 

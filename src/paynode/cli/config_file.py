@@ -11,6 +11,7 @@ from paynode.config import Config, load_config
 
 SYSTEM = Path("/etc/paynode/paynode.toml")
 LOCAL = Path("paynode.toml")
+EVERYWHERE = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104  # compared with, not bound to
 
 C = TypeVar("C", bound=Callable[..., Any])
 
@@ -40,3 +41,9 @@ def load(path: Path, *, require_mnemonic: bool = True) -> Config:
         ConfigMistakes: everything that is wrong with it.
     """
     return load_config(path, environ=os.environ, require_mnemonic=require_mnemonic)
+
+
+def local_url(listen: str) -> str:
+    """Where a node that listens there answers on this machine."""
+    host, _, port = listen.rpartition(":")
+    return f"http://{EVERYWHERE.get(host, host)}:{port}"

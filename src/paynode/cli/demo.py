@@ -25,6 +25,7 @@ from paynode.api.server import serve as serve_http
 from paynode.cli import logs
 from paynode.cli.branches import branches
 from paynode.cli.demo_shop import DemoShop
+from paynode.cli.journeys import DENIED
 from paynode.config import load_config
 from paynode.daemon import serve, utc_now
 from paynode.domain.scopes import NODE_SCOPES, STORE_SCOPES
@@ -38,6 +39,7 @@ STEP_SECONDS_MAX = 15.0
 POLL_SECONDS = 0.05
 SWEEP_EVERY = "1s"  # nobody watches a demo for an hour
 REORG_BLOCKS = 60  # a minute; less than the reorg_horizon
+DENY_FILE = "denied.txt"
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 Json = dict[str, Any]
@@ -230,27 +232,25 @@ Documentation  {running.url}/docs
 
 Try, in another terminal:
 
-  URL={running.url} INVOICE={invoice["id"]}
-  KEY={running.key}
+  export PAYNODE_URL={running.url} PAYNODE_API_KEY={running.key}
 
-  # pay it as a customer would
-  curl -X POST $URL/v1/test/invoices/$INVOICE/pay -H "Authorization: Bearer $KEY" \\
-       -H 'Content-Type: application/json' -d '{{}}'
-
-  # look at it
-  curl $URL/v1/invoices/$INVOICE -H "Authorization: Bearer $KEY"
+  # pay it as a customer would, and look at it
+  paynode pay {invoice["id"]}
+  paynode invoice show {invoice["id"]}
 
   # make another one
-  curl -X POST $URL/v1/invoices -H "Authorization: Bearer $KEY" -H 'Content-Type: application/json' \\
-       -d '{{"amount": "12.50", "currency": "USD", "methods": ["sim_usdt"], "provision": true}}'
+  paynode invoice create --amount 12.50 --method sim_usdt --provision
 
-  # have the chain take back the last minute: what was paid in it is reversed, and outflows pause
-  curl -X POST $URL/v1/test/reorg -H "Authorization: Bearer $KEY" -H 'Content-Type: application/json' \\
-       -d '{{"depth": {REORG_BLOCKS}}}'
+  # see what else can happen, and have it happen: here the chain takes a payment back, and outflows may pause
+  paynode trigger
+  paynode trigger invoice.reversed
 
-  # see why they are paused, and let them go on
-  curl $URL/v1/node -H "Authorization: Bearer $KEY"
-  curl -X POST $URL/v1/outflows/resume -H "Authorization: Bearer $KEY"
+  # see whether they are paused, and let them go on
+  curl $PAYNODE_URL/v1/node -H "Authorization: Bearer $PAYNODE_API_KEY"
+  curl -X POST $PAYNODE_URL/v1/outflows/resume -H "Authorization: Bearer $PAYNODE_API_KEY"
+
+  # have your own shop hear of it all
+  paynode listen --forward-to http://127.0.0.1:4242/webhooks
 
 Webhooks as the shop receives them (Ctrl-C ends the demo):
 """)
@@ -261,9 +261,11 @@ async def _running(folder: Path, port: int) -> AsyncIterator[Demo]:
     """A node and a shop, both up."""
     listen, shop_listen = f"127.0.0.1:{port or _free_port()}", f"127.0.0.1:{_free_port()}"
     path = folder / "paynode.toml"
+    (folder / DENY_FILE).write_text(DENIED)
     path.write_text(
         f'[node]\nmode = "sim"\ndata_dir = "{folder}"\nlisten = ["{listen}"]\n\n[stores.main]\nname = "Demo shop"\n\n'
         f'[rates]\nstatic = {{ "usdt/USD" = "1", "sim/USD" = "2000" }}\n\n[webhooks]\nallow = ["{shop_listen}"]\n'
+        f'\n[screening]\ndeny_files = ["{DENY_FILE}"]\n'
         f'\n[networks.sim]\nfamily = "sim"\nsweep = {{ every = "{SWEEP_EVERY}" }}\n'
     )
     config = load_config(path, environ={})

@@ -9,7 +9,7 @@ import click
 from paynode.cli.config_file import config_option, load
 from paynode.cli.exit_codes import ExitCode
 from paynode.cli.opening import now, opened
-from paynode.cli.printing import print_json, print_table
+from paynode.cli.printing import json_option, print_json, print_table
 from paynode.cli.problems import Failure, told
 from paynode.domain.durations import parse_duration
 from paynode.domain.errors import Conflict, NotFound
@@ -23,8 +23,6 @@ from paynode.store.api_keys import ApiKeyRecord
 NODE = "node"
 UNKNOWN = "There is no key of that ID. `paynode keys list` shows them."
 KEY_PREFIX = "key_"
-
-json_option = click.option("--json", "is_json", is_flag=True, help="Print JSON.")
 
 
 @click.group("keys")

@@ -7,6 +7,8 @@ from typing import Any
 import click
 from msgspec import to_builtins
 
+json_option = click.option("--json", "is_json", is_flag=True, help="Print JSON.")
+
 
 def print_table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Columns as wide as their widest entry, two blanks apart."""

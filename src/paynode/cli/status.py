@@ -7,7 +7,7 @@ from typing import Any
 import click
 from msgspec import to_builtins
 
-from paynode.cli.config_file import config_option, load
+from paynode.cli.config_file import config_option, load, local_url
 from paynode.cli.exit_codes import ExitCode
 from paynode.cli.opening import now, opened
 from paynode.cli.printing import print_json, print_table
@@ -22,7 +22,6 @@ from paynode.store.database import Tx
 Report = dict[str, Any]
 
 ANSWER_SECONDS_MAX = 3.0
-EVERYWHERE = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104  # compared with, not bound to
 
 
 @click.command("status")
@@ -90,8 +89,7 @@ def _daemon_problem(listen: str) -> str | None:
     """Why no daemon answers at that address; None: one does."""
     import httpx  # the other commands do without
 
-    host, _, port = listen.rpartition(":")
-    url = f"http://{EVERYWHERE.get(host, host)}:{port}/v1/status"
+    url = f"{local_url(listen)}/v1/status"
     try:
         answer = httpx.get(url, timeout=ANSWER_SECONDS_MAX, trust_env=False)
     except httpx.HTTPError as error:

@@ -110,6 +110,11 @@ def event(record: EventRecord) -> EventView:
 _TOLD = msgspec.json.Decoder(Told)
 
 
+def told_of(event: EventView) -> Told:
+    """What a webhook carries of an event that the API has shown."""
+    return Told(**{name: getattr(event, name) for name in Told.__struct_fields__})
+
+
 def endpoint(record: EndpointRecord, *, with_secret: bool = False) -> EndpointView:
     return EndpointView(
         id=record.id,
