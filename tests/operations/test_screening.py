@@ -343,6 +343,25 @@ async def test_what_a_list_names_while_it_is_in_no_block_is_kept_back_once_it_is
     node.check()
 
 
+async def test_what_was_collected_before_it_left_its_block_is_asked_about_until_it_counts_again(tmp_path: Path) -> None:
+    node = await begun(ScreenedNode(tmp_path, SCREENED + "required = true\n"))
+    invoice_id = await node.paid(GOOD)
+    await node.screen()
+    await node.turn(8)
+    assert node.deposit(invoice_id).sweep_state == "swept"
+    node.worlds["alpha"].reorg(9, keep=True)
+    node.run("update screening_lists set as_of = null")
+    await node.mine(4)
+    node.database.write(screening.judge_due, node.catalogue, (), node.clock())
+    _, after = node.deposits(invoice_id)
+    assert (after.stage, after.screening, after.sweep_state) == ("confirmed", "not_screened", "swept")
+    node.write(BAD)
+    node.clock.advance(timedelta(hours=2))
+    await node.screen()
+    assert node.states(invoice_id) == ("paid", "exact")
+    node.check()
+
+
 async def test_a_network_that_left_the_config_keeps_nobody_else_from_being_asked_about(tmp_path: Path) -> None:
     node = await begun(ScreenedNode(tmp_path))
     gone, stays = await node.paid(GOOD), await node.paid(GOOD, FINNEY * 5, "beta_sim")

@@ -106,7 +106,8 @@ def note(tx: Tx, catalogue: Catalogue, placed: PlacedDeposit, findings: list[Fin
     said = conclude(findings)
     is_answer = said.verdict is not Verdict.NOT_SCREENED
     failed_count = 0 if is_answer else asked.failed_count + 1
-    is_over = is_answer or said.is_lasting or record.sweep_state is DepositSweep.SWEPT
+    is_done_with = record.sweep_state is DepositSweep.SWEPT and record.stage is Stage.SETTLED
+    is_over = is_answer or said.is_lasting or is_done_with
     ask_at = None if is_over else now + ask_again_after(failed_count)
     known = ScreeningRecord(record.id, said.source, said.reason, now, ask_at, failed_count)
     screening.save(tx, known)
