@@ -20,6 +20,7 @@ from tests.hosted_apis.rows import (
     post,
     public,
     refused,
+    request,
     starts,
 )
 from tests.hosted_apis.situations import (
@@ -75,6 +76,7 @@ async def _broken(node: WholeNode, made: Answer) -> None:
     node.node.run("alter table invoices rename to elsewhere")
 
 
+SWITCHED_OFF = request("PATCH", "/v1/payment_methods/polygon_usdt", {"enabled": False}, after=None)
 THE_STORE = Ask("", _store)
 BROKEN = Step(_broken)
 
@@ -248,7 +250,12 @@ STATES = [
 ]
 
 ERRORS = [
-    Row("403 currency", create(methods=["polygon_gold"]), {"http": 422, "errors[0].code": "unknown_method"}),
+    Row("403 currency: unknown", create(methods=["polygon_gold"]), {"http": 422, "errors[0].code": "unknown_method"}),
+    Row(
+        "403 currency: switched off",
+        post("/v1/invoices", {"amount": "20", "methods": ["polygon_usdt"]}, after=SWITCHED_OFF),
+        {"http": 422, "errors[0].code": "method_switched_off"},
+    ),
     Row(
         "403 forbidden",
         post("/v1/invoices", {"amount": "20", "currency": "USD"}, by=Caller.TILL),

@@ -137,6 +137,7 @@ PAYING = [
 STATES = [
     Row("pending", create(), {"status": "open", "payment_state": "none"}),
     Row("partially paid", get(ONE, after=invoice(final("10"))), {"status": "open", "payment_state": "partial"}),
+    Row("partially paid: expired", get(ONE, after=invoice(final("10"), EXPIRED)), {"payment_state": "partial"}),
     Row("paid", get(ONE, after=invoice(final("20"))), {"status": "paid", "payment_state": "exact"}),
     Row("overpaid", get(ONE, after=invoice(final("25"))), {"status": "paid", "payment_state": "over"}),
     Row("expired", get(ONE, after=invoice(EXPIRED)), {"status": "expired"}),
@@ -166,7 +167,7 @@ FILTERS = [
     NotYet("type: withdraw", PAYOUTS, get("/v1/payouts")),
     Row("state", listed(invoice(final("20")), PLAIN, status="paid"), THE_FIRST),
     Row("state: over", listed(invoice(final("25")), PLAIN, payment_state="over"), THE_FIRST),
-    Row("state: late", listed(invoice(EXPIRED, seen("20")), PLAIN, late="true"), THE_FIRST),
+    Row("state: late", listed(invoice(EXPIRED, seen("20")), PLAIN, late="true"), {**THE_FIRST, "data[].late": [True]}),
     Row("tokens", listed(ON_ETH, PLAIN, method="eth_usdt,eth_usdc"), THE_FIRST),
     Row(
         "tokens: several",
