@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tests.lab.simnode import SimNode
 
-from paynode.domain.chain import Pair
+from paynode.domain.chain import AHEAD_MAX, Pair
 from paynode.operations.observations import apply_observation, load_books
 from paynode.store import watches
 
@@ -45,7 +45,9 @@ async def test_what_leaves_the_chain_after_its_watch_is_looked_for_again(tmp_pat
     invoice_id = node.create()
     node.clock.now = node.invoice(invoice_id).record.monitor_until - timedelta(seconds=3)
     node.pay(invoice_id, 10**7)
-    await node.mine(8, "alpha")
+    await node.mine(4, "alpha")
+    node.clock.advance(AHEAD_MAX)
+    await node.mine(4, "alpha")
     watch = node.database.read(watches.watch, "alpha", node.address(invoice_id))
     assert watch is not None
     assert watch.is_closed
@@ -57,3 +59,17 @@ async def test_what_leaves_the_chain_after_its_watch_is_looked_for_again(tmp_pat
     node.pay(invoice_id, 10**7)
     await node.mine(4, "alpha")
     assert [deposit.stage for deposit in node.deposits(invoice_id)] == ["orphaned", "settled"]
+
+
+async def test_a_watch_goes_on_for_as_long_as_a_block_may_be_dated_ahead(tmp_path: Path) -> None:
+    """One provider's forged time ends no watch before its time."""
+    node = SimNode(tmp_path)
+    await node.mine(3, "alpha")
+    invoice_id = node.create()
+    until = node.invoice(invoice_id).record.monitor_until
+    assert until is not None
+    node.clock.now = until + AHEAD_MAX - timedelta(minutes=1)
+    await node.mine(8, "alpha")
+    node.pay(invoice_id, 10**7)
+    await node.mine(4, "alpha")
+    assert [deposit.stage for deposit in node.deposits(invoice_id)] == ["settled"]

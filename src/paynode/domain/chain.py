@@ -12,7 +12,7 @@ Addresses, hashes and transaction ids are opaque here: canonical text that the c
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -49,6 +49,8 @@ class RowSource(StrEnum):
     RECEIPT = "receipt"  # the receipt of one of our own transactions
     DRIFT = "drift"  # a balance change that nothing explains, agreed on by two providers
 
+
+AHEAD_MAX = timedelta(minutes=15)  # no chain lets a block's time be later than it is by more: one that is, is a lie
 
 INFERRED = frozenset({RowSource.INTERNAL, RowSource.UNPLACED})  # replaced when read anew, never added to
 RECKONED = INFERRED | {RowSource.DRIFT}  # what rests on balances alone

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from paynode.domain import ledger as postings
-from paynode.domain.chain import Books, Observation, OwnTx, RowKind
+from paynode.domain.chain import AHEAD_MAX, Books, Observation, OwnTx, RowKind
 from paynode.domain.money import format_units
 from paynode.operations import losses, opening, receipts, rescue
 from paynode.operations.arrivals import Touched, age, arrived, became_final, left
@@ -37,6 +37,7 @@ def load_books(tx: Tx, catalogue: Catalogue, network: str, *, is_wide: bool = Tr
     addresses = [record.address for record in open_watches]
     final = (each.at for each in checkpoints if each.number <= cursor_number - config.confirmations)
     final_at = next(final, None)
+    over_at = None if final_at is None else final_at - AHEAD_MAX  # a checkpoint's time is one provider's word
     methods = catalogue.methods_of(network)
     invoice_ids = [record.invoice_id for record in open_watches if record.invoice_id is not None]
     due_by_invoice = invoices.smallest_due(tx, invoice_ids, catalogue.native(network).method)
@@ -51,7 +52,7 @@ def load_books(tx: Tx, catalogue: Catalogue, network: str, *, is_wide: bool = Tr
     return Books(
         checkpoints=checkpoints,
         watches=[
-            watches.as_watch(record, methods, due_by_invoice.get(record.invoice_id or "", 0) // DUST_SHARE, final_at)
+            watches.as_watch(record, methods, due_by_invoice.get(record.invoice_id or "", 0) // DUST_SHARE, over_at)
             for record in open_watches
         ],
         rows=[record.as_row() for record in chain_rows.standing_rows(tx, network, addresses)],

@@ -172,9 +172,9 @@ def close(tx: Tx, name: str, addresses: Iterable[str]) -> None:
     )
 
 
-def as_watch(record: WatchRecord, methods: tuple[str, ...], dust_units: int, final_at: datetime | None) -> Watch:
-    """`final_at` is a moment that the chain has passed for good."""
-    is_ending = record.watch_until is not None and final_at is not None and record.watch_until < final_at
+def as_watch(record: WatchRecord, methods: tuple[str, ...], dust_units: int, over_at: datetime | None) -> Watch:
+    """`over_at` is a moment that the chain has passed for good."""
+    is_ending = record.watch_until is not None and over_at is not None and record.watch_until < over_at
     return Watch(record.address, record.floor, record.depth, methods, dust_units, is_ending)
 
 

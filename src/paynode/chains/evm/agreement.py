@@ -16,12 +16,9 @@ from paynode.chains.evm.sight import Sight
 from paynode.chains.evm.views import Views
 from paynode.chains.evm.wire import Block
 from paynode.chains.jsonrpc import ProviderFailed
-from paynode.domain.chain import BlockRef, confirmations
+from paynode.domain.chain import AHEAD_MAX, BlockRef, confirmations
 
 ASKED_SECONDS, ASKED_SECONDS_IDLE = 600.0, 3600.0  # how often another one is asked, and how often while nobody waits
-
-
-FUTURE = timedelta(minutes=15)  # no chain lets a block be so far ahead; a clock may be wrong by more
 
 
 class WrongTime(ProviderFailed):
@@ -100,10 +97,10 @@ async def doubt_time(head: BlockRef, views: Views, our_time: datetime) -> None:
     Raises:
         WrongTime: it does not.
     """
-    if views.second is None or head.at <= our_time + FUTURE:
+    if views.second is None or head.at <= our_time + AHEAD_MAX:
         return
     other = (await views.second.head()).ref
-    if other.at < head.at - FUTURE:
+    if other.at < head.at - AHEAD_MAX:
         ahead = head.at - our_time.replace(microsecond=0)
         raise WrongTime(
             views.primary.name, f"its head is dated {ahead} after our clock, and not so {views.second.name}'s"
