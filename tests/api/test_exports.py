@@ -7,11 +7,14 @@ from typing import Any
 import pytest
 import trio
 from tests.api.conftest import Api, Reply, World
+from tests.api.listener import LAST_CHUNK
 from tests.api.test_lists import book, paid
+from tests.api.test_server import serving
 
 from paynode.api import csv as written
 from paynode.api import exports, gate
 from paynode.api.app import create_app
+from paynode.operations.api_keys import revoke_key
 
 
 def rows(reply: Reply) -> list[dict[str, Any]]:
@@ -104,3 +107,33 @@ async def test_one_key_has_so_many_exports_however_many_it_asks_for_at_once(
             path, method=method, headers=sent, scope_base={"client": ("192.0.2.1", 40000)}
         )
         assert answer.status_code == 200
+
+
+async def test_an_export_breaks_off_when_its_key_is_revoked(
+    world: World, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exports, "PIECE", 1)
+    for _ in range(30):
+        await api.invoice()
+    begun, written_piece = trio.Event(), exports._piece
+
+    def noted(*args: Any) -> Any:
+        begun.set()
+        return written_piece(*args)
+
+    monkeypatch.setattr(exports, "_piece", noted)
+
+    async def revoke() -> None:
+        await begun.wait()
+        world.shop.database.write(revoke_key, "key_" + str(api.key).split("_")[2], world.clock())
+
+    got = b""
+    async with serving(world.app) as served, await served.connect() as stream, trio.open_nursery() as nursery:
+        nursery.start_soon(revoke)
+        head = f"GET /v1/exports/invoices.csv HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {api.key}\r\n\r\n"
+        await stream.send_all(head.encode())
+        async for part in stream:
+            got += part
+    assert got.startswith(b"HTTP/1.1 200")
+    assert got.count(b"inv_") < 30
+    assert not got.endswith(LAST_CHUNK)  # so that nobody takes it for the whole

@@ -124,7 +124,8 @@ class Gate:
             name = self._client() if key is None else key.id
             if not self._places.has_room(name):
                 raise too_many("Too many exports and streams are open: wait until one ends.", FULL_SECONDS)
-            pieces = self._pieces(exporter, self._call(route, key, path, b"", now), name)
+            call = self._call(route, key, path, b"", now)
+            pieces = self._pieces(exporter, call, name, self._listener(route))
             first = await anext(pieces)  # takes the place; what refuses this one refuses all of it
             if request.method == "HEAD":
                 await pieces.aclose()
@@ -135,14 +136,22 @@ class Gate:
 
         return view
 
-    async def _pieces(self, exporter: Exporter[Any], call: Call[Any], name: str) -> AsyncGenerator[bytes, None]:
-        """The pieces of an export, which holds its place from the first on."""
+    async def _pieces(
+        self, exporter: Exporter[Any], call: Call[Any], name: str, may_go_on: Callable[[], bool]
+    ) -> AsyncGenerator[bytes, None]:
+        """The pieces of an export, which holds its place from the first on.
+
+        Raises:
+            Refusal: the caller's key is no longer in force; a connection that breaks off tells that it is not whole.
+        """
         with self._places.taken(name):
             piece: Piece | None = None
             while piece is None or piece.cursor is not None:
                 cursor = None if piece is None else piece.cursor
                 piece = await self._readers.read(partial(_next_piece, exporter, call, cursor))
                 yield piece.data
+                if piece.cursor is not None and not may_go_on():
+                    raise unauthorized()
 
     def _stream_view(self, route: Route, opener: Opener[Any]) -> View:
         node, places = self._node, self._public_places if route.scope is None else self._places
@@ -170,7 +179,7 @@ class Gate:
         return view
 
     def _listener(self, route: Route) -> Callable[[], bool]:
-        """Whether the caller of a stream may still listen: as long as the key is in force; without one, an hour."""
+        """Whether a long answer may go on: as long as the key is in force; without one, an hour."""
         if route.scope is None:
             ends_at = trio.current_time() + PUBLIC_STREAM_SECONDS
             return lambda: trio.current_time() < ends_at
