@@ -1,7 +1,7 @@
 """The screening service: lists are read when their files change, and a broken one leaves the last good one in force."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from tests.lab.simnode import TWO_NETWORKS, SimNode
 
 from paynode.chains.evm.wire import parse_address
 from paynode.chains.sim import keys
+from paynode.domain.screening import Finding, Verdict
 from paynode.services import screening
 from paynode.services.screening import Screener
 from paynode.store import screening as rows
@@ -158,3 +159,30 @@ async def test_a_new_deposit_wakes_it(node: SimNode) -> None:
                 await trio.testing.wait_all_tasks_blocked()
                 await trio.lowlevel.checkpoint()
         nursery.cancel_scope.cancel()
+
+
+class Knowing:
+    """Somebody who knows something against everybody."""
+
+    name = "them"
+
+    async def screen(self, network: str, senders: Sequence[str]) -> Finding:
+        return Finding(Verdict.FLAGGED, self.name, f"they know {len(senders)} of {network}")
+
+    async def aclose(self) -> None:
+        await trio.lowlevel.checkpoint()
+
+
+async def test_whoever_is_asked_from_now_on_is_asked_about_what_is_not_collected_yet(tmp_path: Path) -> None:
+    node = SimNode(tmp_path)
+    await node.look()
+    invoice_id = node.create("10")
+    node.pay(invoice_id, 10 * DOLLAR)
+    await node.mine(3)
+    assert [each.screening for each in node.deposits(invoice_id)] == ["not_screened"]
+    sources = {"alpha": [Knowing()]}
+    service = Screener(node.database, node.catalogue, [keys.parse_address], node.clock, sources)
+    await service.one_round()
+    assert [(each.screening, each.is_held) for each in node.deposits(invoice_id)] == [("flagged", True)]
+    assert node.states(invoice_id) == ("paid", "exact")
+    node.check()

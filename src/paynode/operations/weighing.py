@@ -119,7 +119,7 @@ class Weighing:
         self._is_ordered = is_ordered
         yesterday = now - timedelta(days=1)
         self._failed = sweeps.failed_counts(tx, network, yesterday)
-        self._spent = outgoing.fees_since(tx, network, yesterday) + _promised(tx, network, prices)
+        self._spent = outgoing.fees_since(tx, network, yesterday) + _promised(tx, catalogue, network, prices)
         self._gas_left = dict(prices.gas_units_by_store)
         self._last_round: dict[tuple[str, str], datetime | None] = {}
         self._let_go: Counter[tuple[str, str]] = Counter()
@@ -157,12 +157,12 @@ class Weighing:
         return wait
 
 
-def _promised(tx: Tx, network: str, prices: Prices) -> int:
+def _promised(tx: Tx, catalogue: Catalogue, network: str, prices: Prices) -> int:
     """What transfers that are planned and not signed will cost; one whose price is not known now, the dearest's."""
     costs = prices.transfer_cost_by_method
     dearest = max(costs.values(), default=0)
-    waiting = [item for item in sweeps.items_under_way(tx, network) if item.state in UNSIGNED]
-    return sum(costs.get(item.method, dearest) for item in waiting)
+    waiting = [item.method for item in sweeps.items_under_way(tx, network) if item.state in UNSIGNED]
+    return sum(costs.get(method, dearest) for method in waiting if method in catalogue.assets)
 
 
 def _last_round(tx: Tx, network: str, store_id: str, method: str) -> datetime | None:

@@ -75,6 +75,8 @@ class Screener:
         self._files = catalogue.config.screening.deny_files
         self._stamps: dict[str, Stamp] = {}  # of the files as they were last read
         database.write(rows.forget_lists, [file.name for file in self._files])
+        if sources:  # perhaps others than before the node was started
+            database.write(rows.ask_about_unscreened, clock())
 
     async def one_round(self) -> bool:
         """Read what lists have changed, then judge the deposits that are due; tells whether there may be more."""
