@@ -137,3 +137,24 @@ async def test_an_export_breaks_off_when_its_key_is_revoked(
     assert got.startswith(b"HTTP/1.1 200")
     assert got.count(b"inv_") < 30
     assert not got.endswith(LAST_CHUNK)  # so that nobody takes it for the whole
+
+
+async def test_however_long_its_rows_are_an_export_is_sent_in_short_parts(
+    world: World, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each has so many seconds to arrive: who reads slowly is not to be cut off for a shop's long texts."""
+    for _ in range(8):
+        await api.invoice(metadata={f"key {number}": "v" * 500 for number in range(50)})
+    sizes, served = [], world.app.asgi_app
+
+    async def watched(scope: Any, receive: Any, send: Any) -> None:
+        async def noted(message: Any) -> None:
+            sizes.append(len(message.get("body", b"")))
+            await send(message)
+
+        await served(scope, receive, noted)
+
+    monkeypatch.setattr(world.app, "asgi_app", watched)
+    assert len(rows(await api.get("/v1/exports/invoices.csv"))) == 8
+    assert sum(sizes) > 200_000
+    assert max(sizes) <= gate.PART_BYTES

@@ -50,6 +50,7 @@ STREAMS_PER_KEY, STREAMS_WITH_KEYS = 8, 64  # with the public ones, half of the 
 PUBLIC_STREAMS_PER_CLIENT, PUBLIC_STREAMS = 24, 192
 PUBLIC_STREAM_SECONDS = 3600.0  # then a page that is still open asks for another
 FULL_SECONDS = 30
+PART_BYTES = 64 * 1024  # of an export, sent at once: the server gives each part its time
 LINKS = ("/i/", "/checkout/", "/docs")  # the paths that people get as links
 NODE_OWNER = "node"  # who owns the idempotency keys of the node's own API keys
 
@@ -149,7 +150,8 @@ class Gate:
             while piece is None or piece.cursor is not None:
                 cursor = None if piece is None else piece.cursor
                 piece = await self._readers.read(partial(_next_piece, exporter, call, cursor))
-                yield piece.data
+                for start in range(0, len(piece.data), PART_BYTES):
+                    yield piece.data[start : start + PART_BYTES]
                 if piece.cursor is not None and not may_go_on():
                     raise unauthorized()
 
