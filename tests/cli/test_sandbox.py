@@ -225,6 +225,7 @@ def test_whatever_is_wrong_ends_in_a_sentence_and_an_exit_code(developer: Develo
     ends(ExitCode.PROBLEM, "401", *show, PAYNODE_API_KEY="pn_sim_x")
     ends(ExitCode.PROBLEM, "Only a sandbox", "pay", "inv_1", PAYNODE_API_KEY="pn_live_x")
     to = ("listen", "--forward-to", "http://127.0.0.1:1")
+    ends(ExitCode.USAGE, "--until", *to, "--until", "invoice.lost")
     ends(ExitCode.USAGE, "holds no secret", *to, PAYNODE_WEBHOOK_SECRET="secret")  # it is none
 
 

@@ -232,6 +232,7 @@ Documentation  {running.url}/docs
 
 Try, in another terminal:
 
+  export PATH="{Path(sys.executable).parent}:$PATH"
   export PAYNODE_URL={running.url} PAYNODE_API_KEY={running.key}
 
   # pay it as a customer would, and look at it

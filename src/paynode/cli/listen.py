@@ -21,6 +21,7 @@ from paynode.cli.printing import json_option
 from paynode.cli.problems import Failure
 from paynode.domain import signing
 from paynode.domain.delivery import ANY_2XX
+from paynode.domain.events import EventType
 from paynode.operations.views.webhooks import EventView, Told, told_of
 
 SECRET_VARIABLE = "PAYNODE_WEBHOOK_SECRET"  # noqa: S105  # its name
@@ -36,7 +37,12 @@ PASSING = (429, 502, 503, 504)  # a node that restarts, or is busy
 @node_options
 @click.option("--forward-to", "shop", required=True, metavar="URL", help="Where the shop takes webhooks.")
 @click.option("--events", metavar="A,B", help="Only these kinds of events.")
-@click.option("--until", metavar="EVENT", help="End after the first of this kind; exit code 1 if the shop refused it.")
+@click.option(
+    "--until",
+    type=click.Choice([kind.value for kind in EventType]),
+    metavar="EVENT",
+    help="End after the first of this kind; exit code 1 if the shop refused it.",
+)
 @json_option
 def listen(where: Where, shop: str, events: str | None, until: str | None, is_json: bool) -> None:
     """Post a node's events to a shop under development, as they happen, signed like webhooks.
