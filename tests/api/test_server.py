@@ -173,6 +173,24 @@ async def test_a_client_that_stops_reading_loses_its_connection(monkeypatch: pyt
         await ended.wait()
 
 
+async def test_a_long_answer_is_sent_in_parts_that_each_have_their_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes, send_all, body = [], trio.SocketStream.send_all, b"x" * 300_000
+
+    async def noted(stream: trio.SocketStream, data: bytes) -> None:
+        sizes.append(len(data))
+        await send_all(stream, data)
+
+    async def long(scope: Any, receive: Any, send: Any) -> None:
+        length = (b"content-length", str(len(body)).encode())
+        await send({"type": "http.response.start", "status": 200, "headers": [length]})
+        await send({"type": "http.response.body", "body": body, "more_body": False})
+
+    monkeypatch.setattr(trio.SocketStream, "send_all", noted)
+    async with serving(long) as served:
+        assert (await served.ask(request())).endswith(body)
+    assert max(sizes) <= server.SEND_BYTES
+
+
 async def test_a_request_under_way_is_answered_before_the_server_stops() -> None:
     arrived, go_on = trio.Event(), trio.Event()
 

@@ -32,7 +32,7 @@ BACKLOG = 1024
 HEAD_BYTES_MAX = PIECE_BYTES = 16 * 1024  # judged between two pieces: a head has at most both together
 IDLE_SECONDS = 10  # between requests, and for all of a request's head: drips gain nothing
 READ_SECONDS = 15  # between two pieces of a body, whose total time the app bounds
-SEND_SECONDS = 20  # for one piece of an answer, of 64 KiB or less
+SEND_SECONDS, SEND_BYTES = 20, 64 * 1024  # for so much of an answer
 DRAIN_SECONDS = 2  # for what the client still sends after we answered: closing at once would destroy the answer
 DRAIN_BYTES_MAX = 1024 * 1024
 GRACE_SECONDS = 3  # for requests under way when we stop
@@ -147,14 +147,18 @@ class Connection(TCPServer):
     async def _send(self, data: bytes) -> None:
         """Send all of it, whoever is cancelled meanwhile; a client too slow to take it loses the connection."""
         async with self.send_lock:
-            deadline = min(trio.current_time() + SEND_SECONDS, self._server.ends_at)
-            with trio.CancelScope(shield=True, deadline=deadline) as self._sending:
-                try:
-                    await self.stream.send_all(data)
-                    return
-                except (trio.BrokenResourceError, trio.ClosedResourceError):
-                    pass
-            await trio.aclose_forcefully(self.stream)
+            for start in range(0, len(data), SEND_BYTES):
+                deadline = min(trio.current_time() + SEND_SECONDS, self._server.ends_at)
+                with trio.CancelScope(shield=True, deadline=deadline) as self._sending:
+                    try:
+                        await self.stream.send_all(data[start : start + SEND_BYTES])
+                        continue
+                    except (trio.BrokenResourceError, trio.ClosedResourceError):
+                        pass
+                await trio.aclose_forcefully(self.stream)
+                break
+            else:
+                return
         await self.protocol.handle(Closed())
 
     async def _drain(self) -> None:
