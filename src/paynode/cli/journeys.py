@@ -194,6 +194,7 @@ def _degraded(walk: Walk) -> None:
         walk.told(EventType.NETWORK_DEGRADED)
     finally:
         walk.node.post("/v1/test/outage", {"on": False})
+    walk.told(EventType.NETWORK_RECOVERED)  # else the next journey would find no network that is well
 
 
 def _pinged(walk: Walk) -> None:
