@@ -44,7 +44,7 @@ def assert_audited(shop: Node) -> None:
     config = load_config(shop.config, environ=shop.env)
     database = databases.open(config.node.database)
     try:
-        found = database.read(audit, build(config, {}))
+        found = database.read(audit, build(config, {}, {}))
         assert found == [], found
     finally:
         database.close()

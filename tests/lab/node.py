@@ -20,6 +20,7 @@ from tests.lab.anvil import _die_with_parent
 from tests.lab.client import Deployed, Lab
 from tests.lab.receiver import Hook, Receiver
 
+from paynode.api.payment_methods import UNSEEN
 from paynode.cli import main
 from paynode.config import Secret
 from paynode.domain.key_paths import gas_path
@@ -136,7 +137,8 @@ class Node:
     async def _is_watching(self) -> bool:
         assert self.is_running, f"the node has ended: {self.log[-3000:]}"
         methods = await self.get("/v1/payment_methods")
-        return all(method["ready"] or method["reason"] for method in methods["data"])  # refused: presets' tokens
+        # Not ready and looked at: presets' tokens, which no chain of the lab has.
+        return all(method["reason"] != UNSEEN for method in methods["data"])
 
     async def _answers(self) -> bool:
         assert self.is_running, f"the node has ended: {self.log[-3000:]}"

@@ -25,6 +25,8 @@ from paynode.store.methods import MethodSetting
 
 routes = Routes()
 
+UNSEEN = "its network was not looked at yet"
+
 StoreId = Annotated[str, Meta(max_length=30)]
 
 
@@ -144,7 +146,7 @@ def _view(
     elif not is_offered:
         reason = "the store has switched it off"
     elif chain.cursor(tx, network.name) is None:
-        reason = "its network was not looked at yet"
+        reason = UNSEEN
     return PaymentMethodView(
         method=asset.method,
         number=call.node.catalogue.method_numbers[asset.method],
