@@ -61,7 +61,7 @@ async def test_every_page_and_all_that_it_links_is_served(home: Home) -> None:
     port = free_port()
     home.config.write_text(
         f'[node]\nmode = "sim"\ndata_dir = "data"\nlisten = ["127.0.0.1:{port}"]\n'
-        '[networks.sim]\n[rates]\nstatic = { "usdt/USD" = "1" }\n'
+        '[rates]\nstatic = { "usdt/USD" = "1" }\n'
     )
     async with running(home, port, home.init()) as node:
         await node.until(lambda methods: all(m["ready"] for m in methods["data"]), "/v1/payment_methods")
