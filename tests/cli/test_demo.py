@@ -2,6 +2,7 @@
 
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -14,6 +15,8 @@ from typing import Any
 import httpx
 import pytest
 from tests.cli.commands import process_environ
+
+from paynode.cli.exit_codes import ExitCode
 
 SECONDS_MAX = 180  # takes a few on a quiet machine
 POLL_SECONDS = 0.05
@@ -81,6 +84,18 @@ def test_a_demo_that_is_told_to_end_leaves_nothing_behind(tmp_path: Path, number
         assert player.process.returncode == 0
         assert "Nothing of it is left" in said
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_port_that_somebody_has_is_told_with_the_remedy() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        command = [sys.executable, "-m", "paynode", "demo", "--port", str(port)]
+        done = subprocess.run(
+            command, env=process_environ({}), capture_output=True, text=True, timeout=SECONDS_MAX, check=False
+        )
+    assert done.returncode == ExitCode.BUSY
+    assert f"127.0.0.1:{port} cannot be listened on" in done.stderr
+    assert done.stderr.endswith("Choose another --port.\n")
 
 
 def test_the_key_of_a_demo_pays_invoice_after_invoice_and_lets_outflows_go_on_after_a_reorganisation(

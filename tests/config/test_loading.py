@@ -82,6 +82,7 @@ def test_a_simulated_node_needs_its_mode_and_nothing_else(tmp_path: Path) -> Non
 
 def test_a_simulated_network_of_another_name_has_the_same_defaults(tmp_path: Path) -> None:
     config = load(tmp_path, '[node]\nmode = "sim"\n[networks.fake]\nfamily = "sim"\nconfirmations = 5')
+    assert config == load(tmp_path, '[node]\nmode = "sim"\n[networks.fake]\nconfirmations = 5')
     assert config.networks["fake"].confirmations == 5
     assert config.networks["fake"].tokens["usdt"].contract.startswith("0x")
 

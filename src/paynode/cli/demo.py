@@ -25,7 +25,9 @@ from paynode.api.server import serve as serve_http
 from paynode.cli import logs
 from paynode.cli.branches import branches
 from paynode.cli.demo_shop import DemoShop
+from paynode.cli.exit_codes import ExitCode
 from paynode.cli.journeys import DENIED
+from paynode.cli.problems import LISTEN_ERRORS, Failure, innermost
 from paynode.config import load_config
 from paynode.daemon import serve, utc_now
 from paynode.domain.scopes import NODE_SCOPES, STORE_SCOPES
@@ -45,8 +47,11 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 Json = dict[str, Any]
 
 
-class DemoFailed(Exception):
+class DemoFailed(Failure):
     """A step of the journey did not happen; the message says which and what was seen instead."""
+
+    def __init__(self, text: str, code: ExitCode = ExitCode.PROBLEM) -> None:
+        super().__init__(code, f"The demo failed: {text}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +96,11 @@ def demo(auto: bool, port: int) -> None:
     logs.configure({logs.VARIABLE: "warning", **os.environ})
     try:
         is_over = trio.run(_demo, auto, port)
-    except* DemoFailed as failures:
-        for failure in failures.exceptions:
-            click.echo(f"The demo failed: {failure}", err=True)
-        sys.exit(1)
+    except ExceptionGroup as error:
+        failed = innermost(error)
+        if not isinstance(failed, DemoFailed):
+            raise
+        raise failed from None
     if not is_over:
         click.echo("\nStopped. Nothing of it is left.")
         sys.exit(1 if auto else 0)
@@ -290,8 +296,12 @@ async def _running(folder: Path, port: int) -> AsyncIterator[Demo]:
 async def _start(nursery: trio.Nursery, service: Callable[..., Awaitable[object]], listen: str) -> None:
     try:
         await nursery.start(service)
-    except OSError as problem:
-        raise DemoFailed(f"{listen} cannot be listened on: {problem}. Choose another --port.") from problem
+    except (OSError, ExceptionGroup) as error:
+        problem = innermost(error)
+        if not isinstance(problem, OSError) or problem.errno not in LISTEN_ERRORS:
+            raise
+        text = f"{listen} cannot be listened on: {problem.strerror}. Choose another --port."
+        raise DemoFailed(text, ExitCode.BUSY) from None
 
 
 def _free_port() -> int:

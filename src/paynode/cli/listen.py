@@ -45,7 +45,9 @@ PASSING = (429, 502, 503, 504)  # a node that restarts, or is busy
 )
 @json_option
 def listen(where: Where, shop: str, events: str | None, until: str | None, is_json: bool) -> None:
-    """Post a node's events to a shop under development, as they happen, signed like webhooks.
+    """Post a node's events to a shop under development.
+
+    They come as they happen, signed like webhooks.
 
     \b
     The secret to verify them with is printed first. To keep one, put it into PAYNODE_WEBHOOK_SECRET.

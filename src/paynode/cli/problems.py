@@ -40,13 +40,13 @@ def told() -> Iterator[None]:
         place = f"{error.filename}: " if error.filename else ""
         raise Failure(ExitCode.IO, f"{place}{error.strerror}.") from None
     except (*EXPECTED, ExceptionGroup) as error:
-        failure = _failure(_innermost(error))
+        failure = _failure(innermost(error))
         if failure is None:
             raise
         raise failure from None
 
 
-def _innermost(error: Exception) -> Exception:
+def innermost(error: Exception) -> Exception:
     """The one exception in trio's groups of one; the group itself if there are several."""
     while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]

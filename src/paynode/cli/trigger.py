@@ -22,7 +22,9 @@ from paynode.domain.events import EventType
 )
 @json_option
 def trigger(where: Where, event: str | None, sender: str, is_json: bool) -> None:
-    """Cause an event in a sandbox: an invoice is made and paid, time moves on, blocks are taken back.
+    """Cause an event in a sandbox.
+
+    For it an invoice is made and paid, time moves on, or blocks are taken back.
 
     Without EVENT, lists what can be caused. Whatever else is in the sandbox lives through it as well.
     """

@@ -61,7 +61,8 @@ def read_networks(top: Table, reading: Reading, mode: Mode | None, credentials: 
         if not _NAME.fullmatch(name) or name in RESERVED_NAMES:
             table.note("", "is not a network's name", "Write up to 16 of a-z and 0-9, a letter first, e.g. shopchain")
         preset = known.get(name, {})
-        defaults = _SIM if table.holds("family", Family.SIM) else _without_notes(preset)
+        is_sim = table.holds("family", Family.SIM) or (mode is Mode.SIM and "family" not in table and not preset)
+        defaults = _SIM if is_sim else _without_notes(preset)
         with table.over(defaults) as merged:
             networks[name] = _network(name, merged, preset, mode, credentials)
     if mode is Mode.SIM and not found:
