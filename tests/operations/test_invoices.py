@@ -45,7 +45,8 @@ async def test_methods_are_offered_once_and_in_the_order_asked_for(node: SimNode
 async def test_every_unknown_method_is_named_and_nothing_remains(node: SimNode) -> None:
     with pytest.raises(Invalid) as refused:
         node.create(methods=["gamma_usdt", "alpha_usdt", "alpha_doge"])
-    assert [problem.pointer for problem in refused.value.problems] == ["/methods/0", "/methods/2"]
+    assert [problem.pointer for problem in refused.value.problems] == ["/methods", "/methods"]
+    assert all(name in str(refused.value) for name in ("gamma_usdt", "alpha_doge"))
     assert node.rows("select * from invoices") == []
 
 

@@ -17,8 +17,12 @@ DOLLAR = 10**6
 @pytest.fixture
 def capped(node: SimNode) -> SimNode:
     """Three an hour from one place, five a day in all."""
-    terms = replace(node.catalogue.invoices, payer_addresses=PayerAddresses(per_client_hour=3, per_store_day=5))
-    node.catalogue = replace(node.catalogue, invoices=terms)
+    config, caps = node.catalogue.config, PayerAddresses(per_client_hour=3, per_store_day=5)
+    stores = {
+        name: replace(store, invoices=replace(store.invoices, payer_addresses=caps))
+        for name, store in config.stores.items()
+    }
+    node.catalogue = replace(node.catalogue, config=replace(config, stores=stores))
     return node
 
 
