@@ -51,7 +51,7 @@ def folder(tmp_path: Path, world: World) -> Path:
         store_id = next(iter(catalogue.store_keys))
         for _ in range(2):
             command = CreateInvoice(Decimal(10), "USDT", ["sim_usdt"], provision=True)
-            made = database.write(create_invoice, catalogue, store_id, command, derive, NOW)
+            made = database.write(create_invoice, catalogue, store_id, command, derive, NOW).loaded
         database.write(lambda tx: tx.run(CLOSED, (made.record.id,)))
     return tmp_path
 

@@ -111,8 +111,8 @@ class SimNode:
         """An invoice with its addresses, unless the terms say otherwise; returns its id."""
         asked = None if amount is None else Decimal(amount)
         command = CreateInvoice(asked, currency, methods, **{"provision": True, **terms})
-        loaded = self.database.write(create_invoice, self.catalogue, self.store_id, command, derive, self.clock())
-        return loaded.record.id
+        made = self.database.write(create_invoice, self.catalogue, self.store_id, command, derive, self.clock())
+        return made.loaded.record.id
 
     def provision(self, invoice_id: str, method: str) -> LoadedInvoice:
         return self.database.write(operations.provision, self.catalogue, invoice_id, method, derive, self.clock())

@@ -404,7 +404,7 @@ async def test_a_commit_that_fails_passes_nothing_on(node: SimNode) -> None:
 
     def broken(tx: Tx) -> None:
         made = create_invoice(tx, node.catalogue, node.store_id, command, derive, node.clock())
-        assert made.addresses["sim"].address == address
+        assert made.loaded.addresses["sim"].address == address
         raise OSError("no space left on device")
 
     with pytest.raises(OSError, match="no space"):

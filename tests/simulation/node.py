@@ -153,7 +153,8 @@ class Node:
 
     def create(self, amount: int, methods: Sequence[str], expires_in: timedelta) -> LoadedInvoice:
         command = CreateInvoice(Decimal(amount), "USD", methods, expires_in=expires_in, provision=True)
-        return self.database.write(create_invoice, self.catalogue, self.store_id, command, derive, self.clock())
+        made = self.database.write(create_invoice, self.catalogue, self.store_id, command, derive, self.clock())
+        return made.loaded
 
     def cancel(self, invoice_id: str) -> None:
         self.database.write(invoices.cancel, self.catalogue, invoice_id, self.clock())

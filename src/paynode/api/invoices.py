@@ -37,8 +37,7 @@ def create(call: Call[InvoiceForm], tx: Tx) -> Answer:
     node = call.node
     store_id = call.owner(call.form.store)
     command = read_invoice(node.catalogue, store_id, call.form, node.check_outbound)
-    loaded = creating.create_invoice(tx, node.catalogue, store_id, command, node.derive, call.now)
-    return answer(invoice_view(node.catalogue, loaded, call.now), 201)
+    return answer(creating.create_invoice(tx, node.catalogue, store_id, command, node.derive, call.now).view, 201)
 
 
 @routes.get("/v1/invoices", InvoiceListQuery, scope="invoices:read", shows=ListView[InvoiceView], is_long=True)

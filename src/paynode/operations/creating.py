@@ -8,6 +8,8 @@ from decimal import Decimal
 from fractions import Fraction
 from functools import partial
 
+import msgspec
+
 from paynode.config import InvoiceDefaults
 from paynode.domain.addresses import AddressMode, AddressPolicy
 from paynode.domain.depth import depth_needed
@@ -66,9 +68,17 @@ class CreateInvoice:
     provision: bool = False  # issue addresses for every method now
 
 
+@dataclass(frozen=True, slots=True)
+class CreatedInvoice:
+    """An invoice, and how its event shows it, as JSON: to build that again for the answer would take as long."""
+
+    loaded: LoadedInvoice
+    view: msgspec.Raw
+
+
 def create_invoice(
     tx: Tx, catalogue: Catalogue, store_id: str, command: CreateInvoice, derive: Derive, now: datetime
-) -> LoadedInvoice:
+) -> CreatedInvoice:
     """Make an invoice with a locked quote per method.
 
     Raises:
@@ -104,8 +114,7 @@ def create_invoice(
         issued = [issue_address(tx, catalogue, loaded, entry, derive, now) for entry in entries]
         entries = [replace(entry, provisioned_at=now) for entry in entries]
         loaded = replace(loaded, methods=entries, addresses={each.family: each for each in issued})
-    tell(tx, catalogue, loaded, [EventType.INVOICE_CREATED], now)
-    return loaded
+    return CreatedInvoice(loaded, tell(tx, catalogue, loaded, [EventType.INVOICE_CREATED], now))
 
 
 def require_new_order(tx: Tx, store_id: str, order_id: str) -> None:

@@ -51,7 +51,8 @@ def judge_again(
     invoices.save(tx, after)
     tx.ring(bells.about(invoice_id))
     loaded = replace(loaded, record=after)
-    tell(tx, catalogue, loaded, told, now, previous=_changes(before, after))
+    if told:
+        tell(tx, catalogue, loaded, told, now, previous=_changes(before, after))
     return loaded
 
 
@@ -62,16 +63,15 @@ def tell(
     events: Sequence[EventType],
     now: datetime,
     previous: Mapping[str, Any] | None = None,
-) -> None:
-    """Announce events about an invoice, each with the invoice as it is now."""
-    if not events:
-        return
+) -> msgspec.Raw:
+    """Announce events about an invoice, each with the invoice as it is now; returns how they show it, as JSON."""
     view = msgspec.Raw(msgspec.json.encode(invoice_view(catalogue, loaded, now)))
     record = loaded.record
     for kind in events:
         announce(
             tx, catalogue, kind, subject=record.id, store_id=record.store_id, view=view, now=now, previous=previous
         )
+    return view
 
 
 def _judged(loaded: LoadedInvoice, now: datetime) -> tuple[InvoiceRecord, Sequence[EventType]]:
