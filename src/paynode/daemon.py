@@ -4,11 +4,12 @@ A network that fails is degraded alone. A bug in a service stops the process: th
 every step may run twice.
 """
 
+import gc
 import os
 import secrets
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -204,11 +205,23 @@ async def serve(
                     log.info("ready", version=__version__, listen=list(urls), networks=sorted(node.chains))
                     task_status.started(urls)
                     await trio.to_thread.run_sync(node.warm_up)
-                    await stop.wait()
+                    with _settled():
+                        await stop.wait()
                     working.cancel_scope.cancel()
                 log.info("stopping")
                 await watchdog.stopping()
             services.cancel_scope.cancel()
+
+
+@contextmanager
+def _settled() -> Iterator[None]:
+    """Leave what is there by now out of garbage collection: it stays, and to walk through it keeps requests waiting."""
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 async def _start_common(services: trio.Nursery, node: Node, progress: Progress) -> None:
