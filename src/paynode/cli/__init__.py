@@ -1,12 +1,17 @@
 """The command line: parse, call, print, exit code. One file per group of commands, imported when it is called.
 
 A command is added in `COMMANDS`. What can be expected to go wrong ends in one sentence and an exit code of
-`exit_codes.py` (see `problems.py`), never in a traceback.
+`exit_codes.py` (see `problems.py`), never in a traceback. Where nobody reads on, as in `paynode trigger | head -1`, a
+command ends without a word: click does that for a bare `BrokenPipeError`, and here it becomes bare.
 """
 
+import errno
+import os
+import select
 import sys
 from importlib import import_module
 from io import TextIOWrapper
+from typing import Any
 
 import click
 
@@ -47,6 +52,24 @@ class Commands(click.Group):
         command = getattr(import_module(f"paynode.cli.{COMMANDS[name]}"), name)
         assert isinstance(command, click.Command)
         return command
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except ExceptionGroup as error:
+            broken, others = error.split(BrokenPipeError)
+            if broken is None or others is not None or not _is_reader_gone():
+                raise
+            raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)) from None
+
+
+def _is_reader_gone() -> bool:
+    """Whether what this process prints goes into a pipe that nobody reads any more."""
+    poll = select.poll()
+    for output in (sys.__stdout__, sys.__stderr__):
+        if output is not None:
+            poll.register(output, 0)
+    return any(state & select.POLLERR for _, state in poll.poll(0))
 
 
 def _is_text(argument: str) -> bool:

@@ -36,6 +36,8 @@ def told() -> Iterator[None]:
     """Turn the problems that people can do something about into a `Failure`."""
     try:
         yield
+    except BrokenPipeError:
+        raise  # nobody reads on: no problem, and nobody to tell
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         raise Failure(ExitCode.IO, f"{place}{error.strerror}.") from None
