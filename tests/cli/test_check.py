@@ -1,9 +1,11 @@
 """`paynode check`, also against a real chain."""
 
 import json
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import apsw
 import trio
 from tests.cli.commands import FOREIGN_TREASURY, NOBODYS_PORT, make_sim_node, make_test_node, paynode
 from tests.lab.anvil import anvil
@@ -124,6 +126,18 @@ def test_a_missing_database_is_a_problem_and_is_not_made(tmp_path: Path) -> None
     code, _ = found(tmp_path)
     assert code == ExitCode.DATABASE
     assert not database.exists()
+
+
+def test_damage_where_commands_do_not_read_is_found(tmp_path: Path) -> None:
+    make_sim_node(tmp_path)
+    path = tmp_path / "paynode-data" / "paynode.db"
+    with closing(apsw.Connection(str(path))) as database:
+        row = database.execute("select rootpage from sqlite_schema where name = 'sweeps_by_age'").fetchone()
+    assert row is not None
+    with path.open("r+b") as file:
+        file.seek((row[0] - 1) * 4096)
+        file.write(b"\xff")  # no type of a b-tree page
+    assert "damaged" in problems(tmp_path)["database"]
 
 
 def test_a_data_dir_that_others_may_look_into_is_a_problem(tmp_path: Path) -> None:

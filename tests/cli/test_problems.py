@@ -22,3 +22,9 @@ def test_a_service_that_cannot_write_ends_in_a_sentence(error: Exception, said: 
     with pytest.raises(Failure, match=said) as failed, told():
         raise ExceptionGroup("a nursery", [ExceptionGroup("another", [error])])
     assert failed.value.exit_code == ExitCode.IO
+
+
+def test_damage_that_is_met_on_the_way_ends_in_a_sentence() -> None:
+    with pytest.raises(Failure, match="Restore a backup") as failed, told():
+        raise ExceptionGroup("a nursery", [apsw.CorruptError("database disk image is malformed")])
+    assert failed.value.exit_code == ExitCode.DATABASE

@@ -125,6 +125,7 @@ def _data_dir(path: Path) -> str:
 
 def _database(config: Config, ours: Sequence[Branch]) -> str:
     with opened(config) as (database, catalogue):
+        database.check_whole()
         database.read(_refuse_contradictions, catalogue, ours)
         return f"{config.node.database} is whole and this node's"
 

@@ -76,6 +76,8 @@ def _failure(error: Exception) -> Failure | None:
                 "Another process holds the database. Try again; if it stays so, look for a second paynode or a backup."
             )
             return Failure(ExitCode.BUSY, text)
+        case apsw.CorruptError() | apsw.NotADBError():
+            return Failure(ExitCode.DATABASE, f"The database is damaged: {error}. Restore a backup.")
         case _ if isinstance(error, CANNOT_WRITE):
             text = f"The database cannot be written ({error}). Look for space on its disk, and at its owner and mode."
             return Failure(ExitCode.IO, text)

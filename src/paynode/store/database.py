@@ -156,6 +156,14 @@ class Database:
         self._readers.append(reader)
         return reader
 
+    def check_whole(self) -> None:
+        """Read the whole file, some seconds for a million invoices, to see that nothing of it is damaged.
+
+        Raises:
+            DatabaseProblem: it is.
+        """
+        _check_whole(self._connection, self.path)
+
     def close(self) -> None:
         """Close the connection, and those of its readers."""
         for reader in self._readers:
@@ -199,7 +207,8 @@ def open(
 ) -> Database:
     """Open the database at `path`, migrating it if it is older than this version and `migrate` allows it.
 
-    Commands do not migrate: an older daemon may be running on it.
+    Commands do not migrate: an older daemon may be running on it. Nor do they check the whole file, unless they say so;
+    what is damaged where they read is an `apsw.CorruptError`.
 
     `before_commit` and `after_commit` run around each write's commit: the crash tests' hooks.
 
@@ -221,6 +230,7 @@ def open(
     try:
         _check_ours(connection, path)
         if migrate:
+            _check_whole(connection, path)
             _migrate(connection)
         elif _pragma(connection, "user_version") < len(_migrations()):
             raise DatabaseProblem(f"{path} has an older schema. Restart the daemon with this version first.")
@@ -269,6 +279,9 @@ def _check_ours(connection: apsw.Connection, path: Path) -> None:
         raise DatabaseProblem(
             f"{path} was written by a newer paynode (schema {version}; this one knows {known}). Install that version."
         )
+
+
+def _check_whole(connection: apsw.Connection, path: Path | None) -> None:
     verdict = connection.execute("pragma quick_check(1)").fetchone()
     if verdict != ("ok",):
         raise DatabaseProblem(f"{path} is damaged: {verdict}. Restore a backup.")
