@@ -26,6 +26,32 @@ async def test_each_method_has_a_number_that_means_it(api: Api) -> None:
     assert refused.problems == {"/methods/0": "unknown_method"}
 
 
+async def test_a_number_means_its_method_wherever_one_is_named(world: World, api: Api) -> None:
+    """Goal: who stores numbers needs no names. Method: fields, keys of maps, filters, paths of the API and the page."""
+    listed = (await api.get("/v1/payment_methods")).json["data"]
+    number = {entry["method"]: entry["number"] for entry in listed}
+    usdt, sim = str(number["sim_usdt"]), str(number["sim_sim"])
+    assert await offered(api, methods=["all", f"-{sim}"], rates={usdt: "1"}) == ["sim_usdt"]
+    invoice = await api.invoice(methods=[usdt, sim], rates={sim: "40"}, confirmations={usdt: 7}, currency="USD")
+    by_method = {entry["method"]: entry for entry in invoice["methods"]}
+    assert by_method["sim_sim"]["rate"] == "40"
+    assert by_method["sim_usdt"]["confirmations_required"] == 7
+    path = f"/v1/invoices/{invoice['id']}"
+    for body in ({"method": number["sim_usdt"]}, {"method": usdt}):
+        paid = await api.post(f"/v1/test/invoices/{invoice['id']}/pay", body)
+        assert (paid.status, paid.json["method"]) == (201, "sim_usdt")
+    assert (await api.post(f"{path}/methods/{usdt}")).status == 200
+    assert (await api.get(f"{path}/qr.svg", method=usdt)).status == 200
+    assert [entry["method"] for entry in (await api.get("/v1/balances", method=usdt)).json["data"]] == ["sim_usdt"]
+    assert [entry["id"] for entry in (await api.get("/v1/invoices", method=sim)).json["data"]] == [invoice["id"]]
+    assert (await api.post("/v1/sweeps/preview", {"method": number["sim_usdt"]})).status == 200
+    payer = Api(world.app, None)
+    page = await payer.get(f"/i/{invoice['id']}/{usdt}")
+    assert (page.status, by_method["sim_usdt"]["amount"].encode() in page.raw) == (200, True)
+    picked = await payer.send("POST", f"/i/{invoice['id']}/{sim}")
+    assert (picked.status, picked.headers["Location"]) == (303, f"/i/{invoice['id']}/sim_sim")
+
+
 async def test_what_a_store_switched_off_is_left_out_of_groups_and_refused_by_name(world: World, api: Api) -> None:
     before = await api.invoice()
     seen = await changed(api, "sim_usdt", enabled=False)

@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from paynode.api.body import Form, Number, WebUrl, pointer, shown
 from paynode.api.callback_form import CallbackSecret, CallbackUrl, read_callback
-from paynode.api.method_names import Chosen, chosen
+from paynode.api.method_names import Chosen, MethodName, by_method, chosen
 from paynode.api.numbers import (
     Problems,
     is_coin,
@@ -38,7 +38,6 @@ LANGUAGES = ("ar", "de", "en", "es", "fr", "ja", "pt", "ru", "tr", "zh")  # that
 ShortText = Annotated[str, Meta(max_length=200)]
 LongText = Annotated[str, Meta(max_length=2000)]
 MetadataText = Annotated[str, Meta(max_length=500)]
-MethodName = Annotated[str, Meta(max_length=100)]
 CurrencyCode = Annotated[str, Meta(max_length=20)]
 LanguageTag = Annotated[str, Meta(max_length=35)]  # as RFC 5646 bids to allow for
 
@@ -108,7 +107,7 @@ def read_invoice(catalogue: Catalogue, store_id: str, form: InvoiceForm, check: 
         rates=_rates(catalogue, form, methods.methods, currency, problems),
         display_currency=_display_currency(catalogue, form.display_currency, currency, problems),
         expires_in=_expires_in(form, problems),
-        confirmations=_confirmations(catalogue, form.confirmations, problems),
+        confirmations=_confirmations(catalogue, form.confirmations, methods.methods, problems),
         tolerance=_tolerance(catalogue.terms(store_id).tolerance, form, amount, problems),
         address_policy=_address_policy(form, problems),
         name=form.name,
@@ -200,13 +199,9 @@ def _rates(
             problems.append(FieldProblem("/rate", "conflicting", "A price in this very coin needs no rate."))
         return dict.fromkeys(methods, rate)
     rates: dict[str, Decimal] = {}
-    for method, written in (form.rates or {}).items():
-        where = pointer("rates", method)
+    for method, where, written in by_method(catalogue, "rates", form.rates or {}, methods, problems):
         rates[method] = read_rate(written, where, problems)
-        if method not in catalogue.assets:
-            detail = f"No payment method {shown(method)} is offered here."
-            problems.append(FieldProblem(where, "unknown_method", detail))
-        elif catalogue.assets[method].symbol.upper() == currency:
+        if method in catalogue.assets and catalogue.assets[method].symbol.upper() == currency:
             problems.append(FieldProblem(where, "conflicting", "A price in this very coin needs no rate."))
     return rates
 
@@ -256,17 +251,18 @@ def _address_policy(form: InvoiceForm, problems: Problems) -> AddressPolicy | No
 
 
 def _confirmations(
-    catalogue: Catalogue, value: int | Mapping[str, int] | None, problems: Problems
+    catalogue: Catalogue, value: int | Mapping[str, int] | None, methods: Sequence[str], problems: Problems
 ) -> int | Mapping[str, int] | None:
+    if value is None:
+        return None
     if isinstance(value, int):
         _check_depth(value, pointer("confirmations"), problems)
-    elif value is not None:
-        for method, depth in value.items():
-            _check_depth(depth, pointer("confirmations", method), problems)
-            if method not in catalogue.assets:
-                detail = f"No payment method {shown(method)} is offered here."
-                problems.append(FieldProblem(pointer("confirmations", method), "unknown_method", detail))
-    return value
+        return value
+    depths: dict[str, int] = {}
+    for method, where, depth in by_method(catalogue, "confirmations", value, methods, problems):
+        _check_depth(depth, where, problems)
+        depths[method] = depth
+    return depths
 
 
 def _check_depth(depth: int, where: str, problems: Problems) -> None:

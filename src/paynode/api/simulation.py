@@ -8,6 +8,7 @@ from msgspec import Meta, field
 
 from paynode.api.body import Form, Number
 from paynode.api.conflicts import NOT_PROVISIONED
+from paynode.api.method_names import MethodName, named
 from paynode.api.node import Simulation
 from paynode.api.routes import Call, Routes, answer
 from paynode.domain.durations import parse_duration
@@ -50,7 +51,7 @@ UNITS_BELOW = 2**128  # a chain's integers have 256 bits, and sums need room
 
 
 class PayForm(Form, frozen=True):
-    method: Annotated[str, Meta(max_length=100)] | None = None
+    method: MethodName | int | None = None
     amount: Number | None = None  # in whole coins
     percent: Number | None = None  # of the amount of the quote
     late: bool = False  # time is moved on past the deadline first
@@ -85,7 +86,7 @@ async def pay(call: Call[PayForm]) -> Answer:
     """Pay an invoice as a customer would."""
     node, form, database = call.node, call.form, call.node.database
     loaded = database.read(loading.load, call.path["invoice_id"], call.store_id)
-    method = loaded.methods[0].method if form.method is None else form.method
+    method = loaded.methods[0].method if form.method is None else named(node.catalogue, form.method)
     asset = node.catalogue.assets.get(method)
     if asset is None or method not in {entry.method for entry in loaded.methods}:
         raise Invalid.field("/method", "unknown_method", "This invoice does not offer that payment method.")

@@ -7,7 +7,7 @@ from msgspec import Meta
 
 from paynode.api.body import Form, Nothing
 from paynode.api.lists import ListView, page_answer, stores_of
-from paynode.api.method_names import named
+from paynode.api.method_names import MethodName, named
 from paynode.api.parameters import IdOf
 from paynode.api.query import CountedPageQuery
 from paynode.api.routes import Call, Routes, answer
@@ -63,7 +63,7 @@ def list_all(call: Call[SweepListQuery], tx: Tx) -> Answer:
 
 class SelectionForm(Form, frozen=True):
     store: Annotated[str, Meta(max_length=30)] | None = None
-    method: Annotated[str, Meta(max_length=100)] | None = None
+    method: MethodName | int | None = None
     invoices: Annotated[tuple[Annotated[str, Meta(max_length=30)], ...], Meta(max_length=100)] = ()
     deposits: Annotated[tuple[Annotated[str, Meta(max_length=30)], ...], Meta(max_length=100)] = ()
 

@@ -15,6 +15,7 @@ from msgspec import Meta, structs
 from paynode.api.body import Form, Nothing
 from paynode.api.checkout import noted
 from paynode.api.conflicts import NOT_CHECKED, NOT_OPEN, NOT_PROVISIONED
+from paynode.api.method_names import named
 from paynode.api.pages import colors
 from paynode.api.pages.layout import CSS, ICON, policy, rendered, resource
 from paynode.api.pages.standing import depth_words, standing
@@ -84,13 +85,14 @@ def show(call: Call[CheckoutQuery], tx: Tx) -> Answer:
 @routes.page("/i/<invoice_id>/<method>", CheckoutQuery)
 def show_method(call: Call[CheckoutQuery], tx: Tx) -> Answer:
     """Show an invoice to its payer, with the method that it is paid by."""
-    return _shown(call, tx, call.path["method"])
+    return _shown(call, tx, named(call.node.catalogue, call.path["method"]))
 
 
 @routes.submit("/i/<invoice_id>/<method>", Nothing, refuses=NOT_PROVISIONED)
 def choose(call: Call[Nothing], tx: Tx) -> Answer:
     """Pick a payment method, or renew its price once it lapsed."""
-    node, invoice_id, method = call.node, call.path["invoice_id"], call.path["method"]
+    node, invoice_id = call.node, call.path["invoice_id"]
+    method = named(node.catalogue, call.path["method"])
     invoices.provision(tx, node.catalogue, invoice_id, method, node.derive, call.now, client=call.client)
     return _see(invoice_id, method)
 
