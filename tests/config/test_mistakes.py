@@ -85,6 +85,18 @@ TABLE = [
         "needs the credential",
         "0600",
     ),
+    (
+        WHOLE + '[screening.provider]\nurl = "https://a.b/{address}"\nheaders = { X-Key = "9aa3d95b3bc440fa88ea12ea" }',
+        "screening.provider.headers.X-Key",
+        "looks like an API key",
+        "{credential:",
+    ),
+    (
+        WHOLE + '[rates]\nurls = { mine = "https://a.b/{base}/{quote}?key=9aa3d95b3bc440fa88ea12ea" }',
+        "rates.urls.mine",
+        "looks like an API key",
+        "{credential:",
+    ),
     (WHOLE + "tick_seconds = 0", "networks.shopchain.tick_seconds", "from 1", "range"),
     (WHOLE.replace('"http://127.0.0.1:8545"', ""), "networks.shopchain.rpc", "no provider", "https://"),
     (WHOLE.replace("http:", "ws:"), "networks.shopchain.rpc", "item 1 is not an http", "https://"),

@@ -37,6 +37,37 @@ def test_a_config_that_holds_a_secret_is_refused_without_repeating_it(
     assert not any(secret in line for line in told for secret in (PHRASE, PRIVATE_KEY, XPRV, "hunter2"))
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://mainnet.example.io/v3/9aa3d95b3bc440fa88ea12eaa4456161",
+        "https://eth-mainnet.example.com/v2/fJ3kQx-81bNvUz_aPw0LmRtYcDeGhIjK",
+        "https://rpc.example.com?dkey=AkJx9QeTz0RvhK5sWmB1",
+        "https://rpc.example.com/0b1ff2f6-31c4-4a0e-8a6a-9a4e5d5a1c77/eth",
+    ],
+)
+def test_a_providers_key_that_stands_in_its_url_is_refused_without_repeating_it(tmp_path: Path, url: str) -> None:
+    mistake = mistakes(tmp_path, WHOLE.replace("http://127.0.0.1:8545", url))["networks.shopchain.rpc"]
+    assert "looks like an API key" in mistake.problem
+    assert "{credential:rpc_key}" in mistake.remedy
+    assert url.partition("example")[2] not in str(mistake)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://ethereum-sepolia-rpc-2.example.com/v1/mainnet",
+        "https://api.example.network/ext/bc/C/rpc",
+        "https://rpc.example.com/arbitrum-one-archive-2?chain=42161",
+        "https://rpc.example.com/v1/{credential:rpc_key}",
+    ],
+)
+def test_what_names_a_network_is_no_key(tmp_path: Path, url: str) -> None:
+    toml = WHOLE.replace("http://127.0.0.1:8545", url)
+    [read] = load(tmp_path, toml, environ={"PAYNODE_CREDENTIAL_RPC_KEY": "k" * 30}).networks["shopchain"].rpc
+    assert read.reveal() == url.replace("{credential:rpc_key}", "k" * 30)
+
+
 def test_an_extended_public_key_and_a_long_name_are_no_secrets(tmp_path: Path) -> None:
     toml = (
         WHOLE

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
+from urllib.parse import urlsplit
 
 from paynode.config.mistakes import Mistake, Wrong, dotted
 from paynode.config.values import http_url
@@ -28,6 +29,13 @@ _PHRASE_WORDS = (12, 15, 18, 21, 24)
 _PHRASE_WORD_LENGTH_MAX = 10
 _PRIVATE_KEY = re.compile(r"(?<![0-9a-zA-Z])(0x)?[0-9a-fA-F]{64}(?![0-9a-zA-Z])")
 _EXTENDED_PRIVATE_KEY = re.compile(r"(?<![0-9a-zA-Z])[a-zA-Z]prv[0-9a-zA-Z]{50,}")
+_API_KEY_PART = re.compile(r"[0-9a-zA-Z_-]{20,}")  # what providers issue; names are shorter, or have few digits
+_API_KEY_DIGITS_MIN = 5
+API_KEY = (
+    "holds what looks like an API key",
+    "Secrets never stand in the config: put the key into a file beside it, e.g. `rpc_key`, with mode 0600, and write "
+    "{credential:rpc_key} in its place",
+)
 
 
 class Secret:
@@ -174,6 +182,8 @@ class Credentials:
             raise Wrong("is not a header's value", remedy)
         if "{" in _PLACEHOLDER.sub("", value):
             raise Wrong("has a placeholder that is not understood", remedy)
+        if _holds_api_key(_PLACEHOLDER.sub(" ", value)):
+            raise Wrong(*API_KEY)
         filled = _PLACEHOLDER.sub(lambda placeholder: self.find(placeholder[1]).reveal(), value)
         if not filled.isascii() or not filled.isprintable():
             raise Wrong("uses a credential with characters that a header must not have", "Put a single line into it")
@@ -182,11 +192,14 @@ class Credentials:
     def _filled(self, value: object, kept: Sequence[str], remedy: str) -> Secret:
         """A URL with its credentials in it, and no other placeholders but those `kept`."""
         assert isinstance(value, str), "http_url accepted it"
-        rest = _PLACEHOLDER.sub("", value)
+        rest = _PLACEHOLDER.sub(" ", value)
         for name in kept:
-            rest = rest.replace(name, "")
+            rest = rest.replace(name, " ")
         if "{" in rest or "}" in rest:
             raise Wrong("has a placeholder that is not understood", remedy)
+        url = urlsplit(rest)
+        if _holds_api_key(f"{url.path} {url.query}"):
+            raise Wrong(*API_KEY)
         return Secret(_PLACEHOLDER.sub(self._url_part, value))
 
     def _url_part(self, placeholder: re.Match[str]) -> str:
@@ -232,6 +245,15 @@ def _betrayal(key: str, kind: str) -> Mistake:
         f"holds what looks like {kind}",
         "Secrets never stand in this file: put it into a file of mode 0600 or a systemd credential, name that here, "
         "and replace the secret if the file was ever copied",
+    )
+
+
+def _holds_api_key(text: str) -> bool:
+    """Whether a part of it is long and random: of many digits, or of digits, capitals and small letters together."""
+    return any(
+        sum(map(str.isdigit, part)) >= _API_KEY_DIGITS_MIN
+        or all(any(map(kind, part)) for kind in (str.isdigit, str.isupper, str.islower))
+        for part in _API_KEY_PART.findall(text)
     )
 
 
