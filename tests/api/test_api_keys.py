@@ -67,7 +67,7 @@ async def test_a_repeated_request_makes_one_key_and_does_not_tell_it_again(api: 
         ({"allowed_ips": ["fe80::%eth0/64"]}, {"/allowed_ips/0": "not_a_range"}),
         ({"allowed_ips": ["2001:db8::%x 198.51.100.7 /32"]}, {"/allowed_ips/0": "not_a_range"}),  # three, once split
         ({"expires_in": "soon"}, {"/expires_in": "not_a_duration"}),
-        ({"expires_in": 0}, {"/expires_at": "out_of_range"}),
+        ({"expires_in": 0}, {"/expires_in": "out_of_range"}),
         ({"store": "sto_nobodys"}, {"/store": "unknown_store"}),
     ],
 )
@@ -104,7 +104,7 @@ async def test_no_key_makes_one_that_can_do_more_than_itself(world: World, api: 
         await made(api, scopes=["api_keys:write", "rates:read"], allowed_ips=["192.0.2.0/28"], expires_in="10h"),
     )
     refused = await maker.post("/v1/api_keys", {"scopes": ["rates:read", "invoices:write"]})
-    assert refused.problems == {"/scopes": "not_held", "/allowed_ips": "not_held", "/expires_at": "not_held"}
+    assert refused.problems == {"/scopes": "not_held", "/allowed_ips": "not_held", "/expires_in": "not_held"}
     within = {"scopes": ["rates:read"], "allowed_ips": ["192.0.2.8/29"], "expires_in": "9h"}
     assert (await made(maker, **within))["allowed_ips"] == ["192.0.2.8/29"]
     wider = await maker.post("/v1/api_keys", {**within, "allowed_ips": ["192.0.2.0/24"]})
@@ -133,6 +133,7 @@ async def test_a_key_is_rotated_once_and_without_overlap_ends_at_once(world: Wor
     first = await api.post(f"/v1/api_keys/{old['id']}/rotate")
     second = await api.post(f"/v1/api_keys/{old['id']}/rotate")
     assert (first.status, second.status, second.json["code"]) == (201, 409, "key_rotated")
+    assert [error["resource"] for error in second.json["errors"]] == [first.json["id"]]
     reply = await api.post(f"/v1/api_keys/{first.json['id']}/rotate", {"overlap": 0})
     assert reply.status == 201
     assert await status(with_key(world, first.json)) == 401

@@ -46,6 +46,7 @@ from paynode.store import rates
         ({"display_currency": "EUR"}, "/display_currency", "conflicting"),
         ({"display_currency": "XXX", "currency": "USDT"}, "/display_currency", "unknown_currency"),
         ({"unique_order_id": True}, "/order_id", "required"),
+        ({"unique_order_id": True, "order_id": ""}, "/order_id", "required"),
         ({"language": "la"}, "/language", "unknown_language"),
         ({"language": "en_US"}, "/language", "unknown_language"),
         ({"methods": "sim_usdt,btc_btc"}, "/methods/1", "unknown_method"),

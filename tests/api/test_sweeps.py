@@ -47,6 +47,9 @@ async def test_an_order_needs_a_name_a_scope_and_a_choice_and_is_done_once(world
     assert (await api.post("/v1/sweeps", chosen)).json["code"] == "idempotency_key_required"
     assert (await api.post("/v1/sweeps", {}, named="1")).status == 422
     assert (await api.post("/v1/sweeps", {"method": "sim_gold"}, named="2")).problems == {"/method": "unknown_method"}
+    for empty in ({"invoices": []}, {"method": "sim_usdt", "invoices": []}, {"method": "sim_usdt", "deposits": []}):
+        assert (await api.post("/v1/sweeps", empty, named="empty")).status == 422
+        assert (await api.post("/v1/sweeps/preview", empty)).status == 422
     reader = world.caller("sweeps:read", "deposits:write")
     assert (await reader.post("/v1/sweeps", chosen, named="3")).json["code"] == "forbidden"
     made = await api.post("/v1/sweeps", chosen, named="sweep-1")

@@ -32,7 +32,7 @@ def read_callback(form: SaysCallback, check: Check, problems: list[FieldProblem]
     secret, retries = form.callback_secret, form.callback_retries
     if form.callback_url is None:
         if secret is not None or retries is not None or form.callback_echo_secret:
-            problems.append(FieldProblem("/callback_url", "required", "What callbacks are to be like needs a URL."))
+            problems.append(FieldProblem("/callback_url", "required", "Give the URL that this is for."))
         return None
     problems += url_problems(form.callback_url, check, "/callback_url")
     if retries is not None and not 0 <= retries <= RETRIES_MAX:

@@ -122,7 +122,7 @@ def read_invoice(catalogue: Catalogue, store_id: str, form: InvoiceForm, check: 
         callback=read_callback(form, check, problems),
         provision=form.provision,
     )
-    if form.unique_order_id and form.order_id is None:
+    if form.unique_order_id and not form.order_id:
         problems.append(FieldProblem("/order_id", "required", "Give the order_id that is to be unique."))
     if problems:
         raise Invalid(problems)

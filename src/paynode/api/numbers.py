@@ -67,7 +67,7 @@ def read_rate(written: Number, where: str, problems: Problems) -> Decimal:
         problems.append(FieldProblem(where, "not_a_rate", f"The rate {error}."))
         return VALUE_MIN
     if not VALUE_MIN <= rate <= VALUE_MAX:
-        problems.append(FieldProblem(where, "out_of_range", "A rate is more than nothing, and less than the world."))
+        problems.append(FieldProblem(where, "out_of_range", f"Give a rate from {VALUE_MIN:f} to {VALUE_MAX:f}."))
     return rate
 
 

@@ -61,11 +61,15 @@ def list_all(call: Call[SweepListQuery], tx: Tx) -> Answer:
     return page_answer(found.map(lambda record: sweep_view(tx, call.node.catalogue, record)), total)
 
 
+# Never none: a shop that picked invoices and found none does not mean all.
+Chosen = Annotated[tuple[Annotated[str, Meta(max_length=30)], ...], Meta(min_length=1, max_length=100)]
+
+
 class SelectionForm(Form, frozen=True):
     store: Annotated[str, Meta(max_length=30)] | None = None
     method: MethodName | int | None = None
-    invoices: Annotated[tuple[Annotated[str, Meta(max_length=30)], ...], Meta(max_length=100)] = ()
-    deposits: Annotated[tuple[Annotated[str, Meta(max_length=30)], ...], Meta(max_length=100)] = ()
+    invoices: Chosen = ()
+    deposits: Chosen = ()
 
 
 @routes.post("/v1/sweeps/preview", SelectionForm, scope="sweeps:read", shows=SweepPreviewView)

@@ -55,7 +55,7 @@ def create_key(
     """
     problems = [*_scope_problems(store_id, terms.scopes), *_ip_problems(terms.allowed_ips)]
     if terms.expires_at is not None and terms.expires_at <= now:
-        problems.append(FieldProblem("/expires_at", "out_of_range", "This moment is over."))
+        problems.append(FieldProblem("/expires_in", "out_of_range", "Such a key is over at once."))
     if maker is not None and not problems:
         problems = [*_excess(maker, terms)]
     if problems:
@@ -83,7 +83,8 @@ def rotate_key(
     if not is_in_force(old, now):
         raise Conflict("key_not_in_force", "This key is revoked or expired; make a new one.")
     if old.replaced_by is not None:
-        raise Conflict("key_rotated", f"This key was rotated already; {old.replaced_by} came after it.")
+        detail = f"This key was rotated already; {old.replaced_by} came after it."
+        raise Conflict("key_rotated", detail, FieldProblem("", "taken", detail, old.replaced_by))
     terms = Terms(old.scopes.split(), old.allowed_ips.split(), old.expires_at)
     is_more = maker is not None and maker.id != old.id and (old.store_id != maker.store_id or _excess(maker, terms))
     if is_more:
@@ -203,7 +204,7 @@ def _excess(maker: ApiKeyRecord, terms: Terms) -> list[FieldProblem]:
         problems.append(FieldProblem("/allowed_ips", "not_held", detail))
     if maker.expires_at is not None and (terms.expires_at is None or terms.expires_at > maker.expires_at):
         detail = f"The key that asks for it expires at {maker.expires_at.isoformat()}: give no later moment."
-        problems.append(FieldProblem("/expires_at", "not_held", detail))
+        problems.append(FieldProblem("/expires_in", "not_held", detail))
     return problems
 
 

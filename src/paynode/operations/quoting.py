@@ -81,4 +81,5 @@ def _quote(
     try:
         return lock(price, rate, asset, now=begins_at, valid_for=valid_for)
     except NotAnAmount as problem:
-        raise Invalid.field("/amount", "too_many_decimals", f"{problem} of {asset.method}.") from problem
+        detail = f"The amount {problem}, which are all that {asset.method} has."
+        raise Invalid.field("/amount", "too_many_decimals", detail) from problem
