@@ -94,7 +94,9 @@ def test_a_key_of_one_store_is_never_made_a_key_of_the_node(folder: Path) -> Non
     [
         (("--scopes", "invoices:rule"), 'No scope "invoices:rule"'),
         (("--scopes", "outflows:write"), 'No scope "outflows:write"'),  # of a store's key
+        (("--scopes", ""), 'No scope ""'),  # as of a shell's variable that is not set: not every scope
         (("--store", "nowhere"), "Stores: main"),
+        (("--store", ""), "Stores: main"),
     ],
 )
 def test_what_no_key_can_be_is_refused(folder: Path, arguments: tuple[str, ...], told: str) -> None:

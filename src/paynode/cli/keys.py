@@ -37,9 +37,8 @@ def keys() -> None:
 @click.option("--name", default="", help="What you call it.")
 @click.option(
     "--scopes",
-    default="",
     metavar="A,B",
-    help="What it may do; by default every scope of its store but those that move money. "
+    help="What it may do; by default every scope of its store but those that move money or make keys. "
     f"Stores: {', '.join(sorted(STORE_SCOPES))}. "
     f"Only for --node, and there by default: {', '.join(sorted(NODE_SCOPES))}.",
 )
@@ -58,7 +57,7 @@ def create(
     store: str | None,
     is_node: bool,
     name: str,
-    scopes: str,
+    scopes: str | None,
     preset: str | None,
     allowed_ips: tuple[str, ...],
     expires_in: str | None,
@@ -70,14 +69,14 @@ def create(
     """
     if is_node and store is not None:
         raise click.UsageError("A key is either a store's or the node's: give --store or --node.")
-    if scopes and preset is not None:
+    if scopes is not None and preset is not None:
         raise click.UsageError("Give --scopes or --preset, not both.")
     with told(), opened(load(config_path)) as (database, catalogue):
         at = now()
         default = STORE_SCOPES | NODE_SCOPES if is_node and preset is None else PRESETS[preset or "shop"]
-        wanted = [scope.strip() for scope in scopes.split(",")] if scopes else default
+        wanted = [scope.strip() for scope in scopes.split(",")] if scopes is not None else default
         terms = Terms(wanted, allowed_ips, None if expires_in is None else at + _span(expires_in, "--expires-in"))
-        store_id = None if is_node else _store_id(catalogue, store or "main")
+        store_id = None if is_node else _store_id(catalogue, "main" if store is None else store)
         record, text = database.write(create_key, catalogue, store_id=store_id, name=name, terms=terms, now=at)
         _show(catalogue, record, text, is_json)
 
