@@ -12,12 +12,24 @@ from web3 import Web3
 
 from paynode.chains.evm.codec import TRANSFER_TOPIC, address_topic, call_balance_of, call_transfer, decode_transfer
 from paynode.chains.evm.explain import differing, nonce_spent_twice, unbooked
-from paynode.chains.evm.fork import PastGone, all_heights, deep_heights, find_fork, is_deep, is_doubtful, young_heights
+from paynode.chains.evm.fork import (
+    Fork,
+    PastGone,
+    all_heights,
+    deep_heights,
+    find_fork,
+    is_deep,
+    is_doubtful,
+    lowered_floors,
+    young_heights,
+)
 from paynode.chains.evm.log_range import CAP_SECONDS, GROW_AFTER, LOG_BLOCKS_MAX, LogRange
 from paynode.chains.evm.search import Climb, start_heights, windows
+from paynode.chains.evm.watchlist import Watchlist
 from paynode.chains.evm.wire import Block, Log, Tx
 from paynode.chains.jsonrpc import RangeTooWide, TooMuch
-from paynode.domain.chain import BlockRef, Books, Pair, Row, RowKind, RowSource
+from paynode.domain.chain import BlockRef, Books, Pair, Row, RowKind, RowSource, Watch
+from paynode.domain.money import Asset
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 ADDRESS = "0x" + "aa" * 20
@@ -195,6 +207,29 @@ def test_a_chain_that_has_none_of_our_blocks_is_not_followed() -> None:
     known = books([block(number) for number in range(30, 0, -1)])
     with pytest.raises(PastGone):
         find_fork(known, block(31, "b"), chain(31, 0))
+
+
+@pytest.mark.parametrize(
+    ("fork_number", "gone", "floors"),
+    [
+        (None, [], {}),
+        (None, [80], {"lab_usdt": 79}),  # its block alone is gone: below the horizon nobody asks for checkpoints
+        (None, [95], {}),  # it was searched from lower down in any case
+        (85, [], {"lab_usdt": 85, "lab_dai": 85}),
+        (85, [88, 80], {"lab_usdt": 79, "lab_dai": 85}),
+        (95, [], {}),
+    ],
+)
+def test_what_a_fork_may_have_moved_is_searched_from_below_it(
+    fork_number: int | None, gone: list[int], floors: dict[str, int]
+) -> None:
+    watch = Watch(ADDRESS, 90, 3, ("lab_usdt", "lab_dai"))
+    known = replace(books([block(100)]), watches=(watch,))
+    assets = [Asset("lab", symbol, 6, f"0x{symbol}") for symbol in ("usdt", "dai")]
+    fork = Fork(fork_number, tuple(row(number) for number in gone))
+    assert lowered_floors(known, Watchlist.of(known, assets), fork) == {
+        Pair(ADDRESS, method): floor for method, floor in floors.items()
+    }
 
 
 def test_a_head_below_the_cursor_on_the_same_chain_is_stale_and_on_another_a_fork() -> None:
