@@ -1,7 +1,7 @@
 """A store with very many invoices, written straight into the file of a node that does not run.
 
 Most were paid or have expired, some are open; the newest is an hour old, the oldest a year. Each has a method with its
-quote, an address whose watch is closed, and two events.
+quote, an address whose watch is closed, and two events, whose bodies are like that of an event that the node made.
 """
 
 import random
@@ -23,12 +23,12 @@ from paynode.store.database import Tx
 from paynode.store.ids import new_id
 from paynode.store.invoices import InvoiceRecord, MethodRecord
 from paynode.store.outbox import EventRecord
+from paynode.store.records import Body
 from paynode.store.times import to_ms
 
 AT_ONCE = 5_000  # invoices in one transaction
 YEAR = timedelta(days=365)
 FUTURE = timedelta(days=30)
-PAYLOAD = b'{"id":"evt_","type":"invoice.created","data":{"object":%b,"previous":{}}}' % (b'"' + b"x" * 100 + b'"')
 OUTCOMES = (  # weight, status, payment state, sweep state
     (600, Status.PAID, PaymentState.EXACT, InvoiceSweep.SWEPT),
     (40, Status.PAID, PaymentState.OVER, InvoiceSweep.SWEPT),
@@ -57,11 +57,13 @@ def fill(path: Path, count: int, methods: tuple[str, ...], *, seed: int = 1) -> 
     for pragma in ("synchronous = off", "cache_size = -200000", "wal_autocheckpoint = 20000"):
         connection.execute(f"pragma {pragma}").fetchall()
     store_id = database.read(lambda tx: tx.rows("select id from stores"))[0][0]
+    told = database.read(lambda tx: outbox.event(tx, outbox.last_event_id(tx)))
+    assert told is not None, "the node has made invoices before"
     ids: list[str] = []
     entries = _invoices(count, store_id, methods, random.Random(seed))
     address = ""
     for _ in range(0, count, AT_ONCE):
-        address = database.write(_add, entries, ids)
+        address = database.write(_add, entries, ids, told)
     connection.execute("pragma wal_checkpoint(truncate)").fetchall()
     database.close()
     return Crowd(count, ids[-1], ids[count // 2], address)
@@ -111,7 +113,7 @@ def _invoices(
         yield number, record, methods[0] if number % 1000 else methods[-1]
 
 
-def _add(tx: Tx, entries: Iterator[tuple[int, InvoiceRecord, str]], ids: list[str]) -> str:
+def _add(tx: Tx, entries: Iterator[tuple[int, InvoiceRecord, str]], ids: list[str], told: EventRecord) -> str:
     address = ""
     for _ in range(AT_ONCE):
         entry = next(entries, None)
@@ -132,7 +134,8 @@ def _add(tx: Tx, entries: Iterator[tuple[int, InvoiceRecord, str]], ids: list[st
         )
         for sequence, kind in enumerate(("invoice.created", f"invoice.{record.status}"), start=1):
             event_id = new_id("evt", record.created_at)
-            event = EventRecord(event_id, record.store_id, kind, record.id, sequence, PAYLOAD, record.created_at)
+            body = Body(told.payload.replace(told.subject.encode(), record.id.encode()))
+            event = EventRecord(event_id, record.store_id, kind, record.id, sequence, body, record.created_at)
             outbox.add_event(tx, event)
         ids.append(record.id)
     return address

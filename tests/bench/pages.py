@@ -31,7 +31,6 @@ async def run() -> AsyncIterator[list[Line]]:
         node.start()
         empty = _created_per_second(node)
         node.stop()
-    with made(sim_toml(), mode="sim") as node:
         path = node.folder / "data" / "paynode.db"
         crowd = fill(path, COUNT, METHODS)
         yield [

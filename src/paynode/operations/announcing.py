@@ -20,6 +20,7 @@ from paynode.store.callbacks import CallbackRecord
 from paynode.store.database import Tx
 from paynode.store.ids import new_id
 from paynode.store.outbox import DeliveryRecord, EndpointRecord, EventRecord
+from paynode.store.records import Body
 
 
 def announce(
@@ -48,7 +49,7 @@ def announce(
             "data": {"object": view, "previous": previous or {}},
         }
     )
-    outbox.add_event(tx, EventRecord(event_id, store_id, kind, subject, sequence, payload, now))
+    outbox.add_event(tx, EventRecord(event_id, store_id, kind, subject, sequence, Body(payload), now))
     tx.ring(bells.EVENTS)
     tx.ring(bells.about(subject))
     if only_endpoint is not None:

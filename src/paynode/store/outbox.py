@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 from paynode.domain.signing import SignatureFormat
 from paynode.store.database import Tx, Value
 from paynode.store.ids import first_id, last_id, next_id
+from paynode.store.packing import unpacked
 from paynode.store.pages import Conditions, Found, Page, walk_page
-from paynode.store.records import Columns
+from paynode.store.records import Body, Columns
 from paynode.store.times import optional_from_ms, to_ms
 
 
@@ -20,7 +21,7 @@ class EventRecord:
     type: str
     subject: str
     sequence: int
-    payload: bytes  # the body that webhooks carry
+    payload: Body  # what webhooks carry
     created_at: datetime
 
 
@@ -242,7 +243,7 @@ def due_deliveries(tx: Tx, lane: str, now: datetime, *, limit: int) -> list[DueD
         "order by d.next_attempt_at, d.event_id limit ?",
         (lane, to_ms(now), limit),
     )
-    return [DueDelivery(DELIVERY.decode(row[:-1]), bytes(row[-1])) for row in found]
+    return [DueDelivery(DELIVERY.decode(row[:-1]), unpacked(row[-1])) for row in found]
 
 
 def next_attempt_after(tx: Tx, now: datetime) -> datetime | None:

@@ -1,7 +1,7 @@
 """Records: frozen dataclasses whose fields are columns, and the one place where the two are converted.
 
 A field's type says how its column is written: `Units` and `Decimal` as text, `Fraction` as "n/d", moments as UTC
-milliseconds, booleans as 0 or 1, enums as their text. `X | None` is a nullable column.
+milliseconds, booleans as 0 or 1, enums as their text, a `Body` packed. `X | None` is a nullable column.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,9 +13,11 @@ from fractions import Fraction
 from types import NoneType, UnionType
 from typing import Any, Generic, NewType, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from paynode.store.packing import packed, unpacked
 from paynode.store.times import from_ms, to_ms
 
 Units = NewType("Units", int)  # base units: outgrow 64 bits, so text in SQL
+Body = NewType("Body", bytes)  # JSON of some size
 Stored = str | int | bytes | None
 T = TypeVar("T")
 
@@ -28,6 +30,7 @@ _DECODERS: Mapping[Any, Callable[[Any], Any]] = {
     str: _same,
     int: _same,
     bytes: _same,
+    Body: unpacked,
     bool: bool,
     Units: int,
     Decimal: Decimal,
@@ -38,6 +41,7 @@ _ENCODERS: Mapping[Any, Callable[[Any], Stored]] = {
     str: str,
     int: _same,
     bytes: _same,
+    Body: packed,
     bool: int,
     Units: str,
     Decimal: lambda value: format(value, "f"),
