@@ -5,7 +5,8 @@ it; signed bytes stay out, and take what the customer pays again. So an item tha
 that lay there: its own first, then the oldest. So does a final loss.
 """
 
-from collections import Counter
+from collections import Counter, deque
+from collections.abc import Iterator
 
 from paynode.config import CustodyMode
 from paynode.domain.chain import RowKind
@@ -36,17 +37,21 @@ def is_withdrawal(catalogue: Catalogue, row: RowRecord) -> bool:
 
 
 def settle_pair(tx: Tx, catalogue: Catalogue, network: str, address: str, method: str) -> list[DepositRecord]:
-    """Give what was moved from a pair, or is gone, to its deposits; returns those that this changed."""
+    """Give what was moved from a pair, or is gone, to its deposits; returns those that this changed.
+
+    Only what is not given to anybody yet is looked at, and what has changed since: a pair may have a long history.
+    """
     changed: dict[str, DepositRecord] = {}
-    for item in sweeps.completed_items(tx, network, address, method):
+    item_id = 0
+    while item := sweeps.next_unshared_item(tx, network, address, method, item_id):  # one may make the next change
         changed |= {record.id: record for record in _settle(tx, item)}
-    final = deposits.final_of_pair(tx, network, address, method)
-    changed |= {record.id: record for record in _share_losses(tx, catalogue, network, address, method, final)}
+        item_id = item.id
+    changed |= {record.id: record for record in _share_losses(tx, catalogue, network, address, method)}
     return list(changed.values())
 
 
 def _settle(tx: Tx, item: ItemRecord) -> list[DepositRecord]:
-    """Share out what one item moved."""
+    """Share out what one item moved: first to the deposits that it was for, then to the oldest."""
     assert item.transfer_id is not None, "an item that ended well has moved something"
     transfer = outgoing.by_id(tx, item.transfer_id)
     assert transfer.receipt_block is not None, "and it has a receipt"
@@ -56,6 +61,8 @@ def _settle(tx: Tx, item: ItemRecord) -> list[DepositRecord]:
     changed: list[DepositRecord] = []
     for placed in _candidates(tx, item):
         record = placed.deposit
+        if not left and record.id not in before:
+            break
         others = [share for share in sweeps.shares_of_deposit(tx, record.id) if share.item_id != item.id]
         was_there = placed.row.block_number <= transfer.receipt_block
         room = record.units - record.lost - record.withdrawn - collected_units(others)
@@ -64,38 +71,44 @@ def _settle(tx: Tx, item: ItemRecord) -> list[DepositRecord]:
         if units != before.get(record.id, 0):
             sweeps.set_share(tx, item.id, record.id, units)
             changed.append(judge_deposit(tx, record))
+    if not left and not changed:
+        sweeps.mark_shared_out(tx, item.id)
     return changed
 
 
-def _candidates(tx: Tx, item: ItemRecord) -> list[PlacedDeposit]:
+def _candidates(tx: Tx, item: ItemRecord) -> Iterator[PlacedDeposit]:
     """The deposits that an item may have moved, its own first, each kind in the order of the chain."""
     own = [each for each in deposits.placed_of_sweep_item(tx, item.id) if each.deposit.stage is not Stage.ORPHANED]
+    yield from own
     ids = {each.deposit.id for each in own}
-    final = deposits.final_of_pair(tx, item.network, item.address, item.method)
-    return [*own, *(each for each in final if each.deposit.id not in ids)]
+    uncollected = deposits.uncollected_of_pair(tx, item.network, item.address, item.method)
+    yield from (each for each in uncollected if each.deposit.id not in ids)
 
 
-def _share_losses(
-    tx: Tx, catalogue: Catalogue, network: str, address: str, method: str, final: list[PlacedDeposit]
-) -> list[DepositRecord]:
-    """Share out what is gone without us among the final deposits."""
-    room = {
-        each.deposit.id: each.deposit.units - collected_units(sweeps.shares_of_deposit(tx, each.deposit.id))
-        for each in final
-    }
+def _share_losses(tx: Tx, catalogue: Catalogue, network: str, address: str, method: str) -> list[DepositRecord]:
+    """Share out what is gone without us among the final deposits, the oldest first."""
+    rows = chain_rows.gone_from_pair(tx, network, address, method)
+    final = (deposits.final_of_pair if rows else deposits.gone_of_pair)(tx, network, address, method)
+    collected = sweeps.collected_from_pair(tx, network, address, method) if rows else {}
+    room = {each.deposit.id: max(each.deposit.units - collected.get(each.deposit.id, 0), 0) for each in final}
     lost, withdrawn = Counter[str](), Counter[str]()
-    for row in chain_rows.gone_from_pair(tx, network, address, method):
+    waiting = deque(final)
+    for row in rows:
         left = -row.as_row().effect
-        for each in final:
-            if each.row.block_number <= row.block_number:
-                units = min(left, max(room[each.deposit.id], 0))
-                (withdrawn if is_withdrawal(catalogue, row) else lost)[each.deposit.id] += units
-                room[each.deposit.id] -= units
-                left -= units
+        while waiting and left and waiting[0].row.block_number <= row.block_number:
+            id_ = waiting[0].deposit.id
+            units = min(left, room[id_])
+            (withdrawn if is_withdrawal(catalogue, row) else lost)[id_] += units
+            room[id_] -= units
+            left -= units
+            if not room[id_]:
+                waiting.popleft()
     changed: list[DepositRecord] = []
     for each in final:
         record, gone = each.deposit, (lost[each.deposit.id], withdrawn[each.deposit.id])
         if gone != (record.lost, record.withdrawn) or not record.units:  # what brought nothing is lost from the start
             found = deposits.set_gone(tx, record, lost=Units(gone[0]), withdrawn=Units(gone[1]))
-            changed.append(judge_deposit(tx, found))
+            judged = judge_deposit(tx, found)
+            if judged != record:
+                changed.append(judged)
     return changed

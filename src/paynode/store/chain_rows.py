@@ -193,7 +193,7 @@ def booked_units(tx: Tx, name: str, address: str, method: str) -> int:
 def gone_from_pair(tx: Tx, name: str, address: str, method: str) -> list[RowRecord]:
     """The final rows that took from a pair without a transaction of ours, in the order of the chain."""
     found = tx.rows(
-        f"select {ROW.of('r')} from chain_rows r indexed by chain_rows_of_address "
+        f"select {ROW.of('r')} from chain_rows r indexed by chain_rows_out "
         "where r.network = ? and r.address = ? and r.method = ? "
         "and r.kind <> 'in' and r.voided_at is null and r.confirmed_at is not null "
         "and not exists (select 1 from outgoing_versions v where v.tx_hash = r.tx_hash) order by r.block_number, r.id",

@@ -218,16 +218,31 @@ def taken(tx: Tx) -> Iterator[tuple[str, str, int, int]]:
         yield id_, method, int(units), collected[id_] + int(lost) + int(withdrawn)
 
 
+_OF_PAIR = "d.network = ? and d.address = ? and d.method = ? and d.stage in ('confirmed', 'settled')"
+_BY_BLOCK = "order by r.block_number, r.id"
+
+
 def final_of_pair(tx: Tx, network: str, address: str, method: str) -> list[PlacedDeposit]:
     """Every final deposit of a pair, in the order of the chain."""
-    found = tx.rows(
-        f"{_JOINED} where d.row_id in (select id from chain_rows indexed by chain_rows_of_address "
-        "where network = ? and address = ? and method = ? and voided_at is null) "
-        "and d.stage in ('confirmed', 'settled') "
-        "order by r.block_number, r.id",
-        (network, address, method),
+    rows = (
+        "select id from chain_rows indexed by chain_rows_of_address "
+        "where network = ? and address = ? and method = ? and voided_at is null"
     )
-    return _placed(found)
+    sql = f"{_JOINED} where d.row_id in ({rows}) and d.stage in ('confirmed', 'settled') {_BY_BLOCK}"
+    return _placed(tx.rows(sql, (network, address, method)))
+
+
+def uncollected_of_pair(tx: Tx, network: str, address: str, method: str) -> list[PlacedDeposit]:
+    """The final deposits of a pair that are not collected, in the order of the chain."""
+    return _placed(
+        tx.rows(f"{_JOINED} where {_OF_PAIR} and d.sweep_state <> 'swept' {_BY_BLOCK}", (network, address, method))
+    )
+
+
+def gone_of_pair(tx: Tx, network: str, address: str, method: str) -> list[PlacedDeposit]:
+    """The final deposits of a pair of which something is gone without us, or that brought nothing."""
+    gone = "(d.lost <> '0' or d.withdrawn <> '0' or d.units = '0')"
+    return _placed(tx.rows(f"{_JOINED} where {_OF_PAIR} and {gone} {_BY_BLOCK}", (network, address, method)))
 
 
 def placed_of_sweep_item(tx: Tx, item_id: int) -> list[PlacedDeposit]:

@@ -1,5 +1,6 @@
 """Sweeps, their items, and the treasuries they may pay."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -107,14 +108,19 @@ def items(tx: Tx, sweep_id: str) -> list[ItemRecord]:
     ]
 
 
-def completed_items(tx: Tx, network: str, address: str, method: str) -> list[ItemRecord]:
-    """The items of a pair that ended well, oldest first."""
-    found = tx.rows(
-        f"select {ITEM.sql} from sweep_items where network = ? and address = ? and method = ? "
-        "and state = 'completed' order by id",
-        (network, address, method),
+def next_unshared_item(tx: Tx, network: str, address: str, method: str, after_id: int) -> ItemRecord | None:
+    """The oldest item of a pair after `after_id` that ended well and is to be given to its deposits, wholly or anew."""
+    row = tx.row(
+        f"select {ITEM.sql} from sweep_items indexed by sweep_items_unshared where network = ? and address = ? "
+        "and method = ? and id > ? and state = 'completed' and is_shared_out = 0 order by id limit 1",
+        (network, address, method, after_id),
     )
-    return [ITEM.decode(row) for row in found]
+    return None if row is None else ITEM.decode(row)
+
+
+def mark_shared_out(tx: Tx, item_id: int) -> None:
+    """Leave an item alone until anything changes of what its share of each deposit follows from."""
+    tx.run("update sweep_items set is_shared_out = 1 where id = ?", (item_id,))
 
 
 def shares_of_deposit(tx: Tx, deposit_id: str) -> list[Share]:
@@ -131,6 +137,19 @@ def shares_of_item(tx: Tx, item_id: int) -> dict[str, int]:
     """What an item takes, by deposit."""
     found = tx.rows("select deposit_id, units from sweep_deposits where item_id = ?", (item_id,))
     return {deposit_id: int(units) for deposit_id, units in found}
+
+
+def collected_from_pair(tx: Tx, network: str, address: str, method: str) -> Counter[str]:
+    """What items that ended well took of a pair's deposits, by deposit."""
+    collected = Counter[str]()
+    for deposit_id, units in tx.rows(
+        "select s.deposit_id, s.units from sweep_items i indexed by sweep_items_of_address "
+        "cross join sweep_deposits s on s.item_id = i.id "
+        "where i.network = ? and i.address = ? and i.method = ? and i.state = 'completed'",
+        (network, address, method),
+    ):
+        collected[deposit_id] += int(units)
+    return collected
 
 
 def set_share(tx: Tx, item_id: int, deposit_id: str, units: int) -> None:
