@@ -79,7 +79,7 @@ async def test_an_endpoint_may_ask_for_a_hex_signature_with_any_secret(api: Api)
         "signature_format"
     ] == "standard"
     assert (await api.send("PATCH", path, raw=b'{"signature_format": "md5"}')).problems == {
-        "/signature_format": "invalid_value"
+        "/signature_format": "unknown_value"
     }
     refused = await api.post("/v1/webhook_endpoints", {"url": URL, "secret": "any"})
     assert refused.problems == {"/secret": "malformed_secret"}

@@ -29,6 +29,7 @@ async def test_what_is_named_changes_and_the_rest_stays(api: Api) -> None:
     assert changed == {**invoice, **shown}
     assert (await patch(api, invoice["id"], {})).json == changed
     assert (await patch(api, invoice["id"], {"metadata": {"a": ""}})).json["metadata"] == {"b": "2"}
+    assert (await patch(api, invoice["id"], {"metadata": {"b": None, "c": "3"}})).json["metadata"] == {"c": "3"}
     assert (await patch(api, invoice["id"], {"metadata": None})).json["metadata"] == {}
 
 
@@ -39,7 +40,7 @@ async def test_what_is_named_changes_and_the_rest_stays(api: Api) -> None:
         ({"methods": ["sim_usdt"]}, "/methods", "unknown_field"),
         ({"name": "x" * 201}, "/name", "invalid_value"),
         ({"success_url": "javascript:alert(1)"}, "/success_url", "invalid_value"),
-        ({"metadata": {"a": 1}}, "/metadata", "invalid_value"),
+        ({"metadata": {"a": 1, "b": "2"}}, "/metadata/a", "invalid_value"),
         ({"language": "xx"}, "/language", "unknown_language"),
         ({"expires_in": "5s"}, "/expires_in", "out_of_range"),
         ({"expires_in": 60, "valid_for": "60s"}, "/valid_for", "conflicting"),

@@ -19,7 +19,7 @@ from paynode.store import rates
     [
         ({"amount": None, "type": "pool"}, "/amount", "required"),
         ({"type": "reusable"}, "/amount", "conflicting"),
-        ({"type": "monthly"}, "/type", "invalid_value"),
+        ({"type": "monthly"}, "/type", "unknown_value"),
         ({"min_amount": "1"}, "/min_amount", "conflicting"),
         ({"amount": None, "min_amount": "0"}, "/min_amount", "not_positive"),
         ({"amount": None, "min_amount": "0.001"}, "/min_amount", "not_an_amount"),

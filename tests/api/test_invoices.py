@@ -117,7 +117,7 @@ async def test_an_invoice_may_be_priced_in_a_coin_itself(api: Api) -> None:
         ({"currency": 5}, "/currency"),
         ({"methods": ["sim_usdt", "btc_btc"]}, "/methods/1"),
         ({"methods": ["-all"]}, "/methods"),
-        ({"methods": [True]}, "/methods"),
+        ({"methods": [True]}, "/methods/0"),
         ({"expires_in": 59}, "/expires_in"),
         ({"expires_in": 31_536_001}, "/expires_in"),
         ({"expires_in": "soon"}, "/expires_in"),
@@ -138,10 +138,10 @@ async def test_an_invoice_may_be_priced_in_a_coin_itself(api: Api) -> None:
         ({"description": "x" * 2001}, "/description"),
         ({"order_id": "x" * 201}, "/order_id"),
         ({"customer": ["x"]}, "/customer"),
-        ({"metadata": {"k": "v" * 501}}, "/metadata"),
+        ({"metadata": {"k": "v" * 501}}, "/metadata/k"),
         ({"metadata": {"k" * 501: "v"}}, "/metadata"),
         ({"metadata": {str(n): "v" for n in range(51)}}, "/metadata"),
-        ({"metadata": {"k": 1}}, "/metadata"),
+        ({"metadata": {"k": 1}}, "/metadata/k"),
         ({"success_url": "javascript:alert(1)"}, "/success_url"),
         ({"success_url": "https://user:pass@shop.example"}, "/success_url"),
         ({"success_url": "https://shop.example/\r\nX: y"}, "/success_url"),
@@ -188,10 +188,33 @@ async def test_all_problems_are_told_at_once(api: Api) -> None:
         "/description": "invalid_value",
         "/nonsense": "unknown_field",
     }
+    within = {
+        "tolerance": {"under": 1},
+        "address_policy": {"rest": []},
+        "metadata": {"a": 1, "b": "2", "c": {}},
+        "methods": ["sim_usdt", None, True],
+    }
+    assert (await api.post("/v1/invoices", {"amount": 1, **within})).problems == {
+        "/tolerance/under": "unknown_field",
+        "/address_policy/mode": "required",
+        "/address_policy/rest": "invalid_value",
+        "/metadata/a": "invalid_value",
+        "/metadata/c": "invalid_value",
+        "/methods/1": "invalid_value",
+        "/methods/2": "invalid_value",
+    }
     values = await api.post(
         "/v1/invoices", {"amount": "-1", "currency": "ABC", "methods": ["x"], "expires_in": 1, "confirmations": 0}
     )
     assert set(values.problems) == {"/amount", "/currency", "/methods/0", "/expires_in", "/confirmations"}
+
+
+async def test_of_fixed_words_the_refusal_lists_those_that_there_are(api: Api) -> None:
+    reply = await api.post("/v1/invoices", {"amount": 1, "type": "onetime", "address_policy": {"mode": "new"}})
+    assert [(error["pointer"], error["code"], error["detail"]) for error in reply.json["errors"]] == [
+        ("/type", "unknown_value", '"onetime" is none of one_time, pool, reusable.'),
+        ("/address_policy/mode", "unknown_value", '"new" is none of fresh, reuse.'),
+    ]
 
 
 async def test_methods_may_be_named_in_groups_and_left_out(api: Api) -> None:

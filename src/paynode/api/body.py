@@ -6,9 +6,11 @@ lone surrogates, NaN, deep nesting. Numbers are never binary floats.
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from enum import Enum, EnumType
 from functools import cache
-from typing import Any, NoReturn, TypeVar
+from typing import Any, Literal, NoReturn, TypeVar, cast, get_args, get_origin
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -86,31 +88,80 @@ def read_posted(form: type[F], content_type: str, raw: bytes) -> F:
     return _read(form, value)
 
 
-def _read(form: type[F], value: Mapping[str, object]) -> F:
+def _read(form: type[F], value: Mapping[str, object], *within: str) -> F:
+    """`value` as `form`, which stands at `within` of the body."""
     problems: list[FieldProblem] = []
     read: dict[str, Any] = {}
     fields = _fields(form)
     for name in value:
         if name not in fields:
-            problems.append(FieldProblem(pointer(name), "unknown_field", f"There is no field {shown(name)} here."))
-    for name, field in fields.items():
+            where = pointer(*within, name)
+            problems.append(FieldProblem(where, "unknown_field", f"There is no field {shown(name)} here."))
+    for name, (field, inner) in fields.items():
         if name not in value:
             if field.required:
-                problems.append(FieldProblem(pointer(name), "required", "This field is required."))
+                problems.append(FieldProblem(pointer(*within, name), "required", "This field is required."))
             continue
+        given = value[name]
         try:
-            read[field.name] = msgspec.convert(value[name], field.type, dec_hook=_convert_ours)
+            if inner is not None and isinstance(given, dict):
+                read[field.name] = _read(inner, given, *within, name)
+            else:
+                read[field.name] = msgspec.convert(given, field.type, dec_hook=_convert_ours)
         except msgspec.ValidationError as error:
-            problems.append(FieldProblem(pointer(name), "invalid_value", f"{error}."))
+            problems += _amiss(field.type, given, error, *within, name)
+        except Invalid as invalid:
+            problems += invalid.problems
     if problems:
         raise Invalid(problems)
     return form(**read)
 
 
 @cache
-def _fields(form: type[Form]) -> Mapping[str, msgspec.structs.FieldInfo]:
-    """The form's fields by name; reckoned once, since that costs more than all else here."""
-    return {field.encode_name: field for field in msgspec.structs.fields(form)}
+def _fields(form: type[Form]) -> Mapping[str, tuple[msgspec.structs.FieldInfo, type[Form] | None]]:
+    """The form's fields by name, each with the form within it; reckoned once, since that costs more than all else."""
+    return {field.encode_name: (field, _form_of(field.type)) for field in msgspec.structs.fields(form)}
+
+
+def _form_of(kind: object) -> type[Form] | None:
+    """The form that a field holds, if it holds one."""
+    kinds = get_args(kind) or (kind,)
+    return next((each for each in kinds if isinstance(each, type) and issubclass(each, Form)), None)
+
+
+def _amiss(kind: object, given: object, error: msgspec.ValidationError, *at: str | int) -> Iterator[FieldProblem]:
+    """What of a field is not of its kind: the field, or each of its items that is not."""
+    what, within, where = str(error).partition(" - at `")
+    if not within:
+        yield _problem(kind, given, what, *at)
+        return
+    if where.startswith("key"):
+        yield _problem(kind, given, f"{what}, as each key", *at)
+        return
+    items = given.items() if isinstance(given, dict) else enumerate(cast(Sequence[object], given))
+    for step, item in items:
+        try:
+            msgspec.convert({step: item} if isinstance(given, dict) else [item], kind, dec_hook=_convert_ours)
+        except msgspec.ValidationError as cause:
+            yield _problem(kind, item, str(cause).partition(" - at `")[0], *at, step)
+
+
+def _problem(kind: object, given: object, what: str, *at: str | int) -> FieldProblem:
+    if what.startswith("Invalid enum value"):
+        detail = f"{shown(str(given))} is none of {', '.join(sorted(_words(kind)))}."
+        return FieldProblem(pointer(*at), "unknown_value", detail)
+    return FieldProblem(pointer(*at), "invalid_value", f"{what}.")
+
+
+def _words(kind: object) -> Iterator[str]:
+    """The words that may be given where one is."""
+    if isinstance(kind, EnumType):
+        yield from (str(member.value) for member in cast(Iterable[Enum], kind))
+    elif get_origin(kind) is Literal:
+        yield from map(str, get_args(kind))
+    else:
+        for each in get_args(kind):
+            yield from _words(each)
 
 
 def pointer(*steps: str | int) -> str:
@@ -170,7 +221,8 @@ def _check_depth(raw: bytes) -> None:
 def _object(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise malformed("An object of the body has the same key twice.")
+        ((twice, _),) = Counter(name for name, _ in pairs).most_common(1)
+        raise malformed(f"An object of the body has the key {shown(twice)} twice.")
     return found
 
 

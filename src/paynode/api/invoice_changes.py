@@ -32,6 +32,9 @@ _AS_WRITTEN = ("name", "description", "order_id", "customer")
 _URLS = ("success_url", "fail_url")
 
 
+Labels = Annotated[dict[MetadataText, MetadataText | None], Meta(max_length=METADATA_KEYS_MAX)]
+
+
 class InvoiceChange(Form, frozen=True):
     """What is not named stays; null clears it."""
 
@@ -39,7 +42,7 @@ class InvoiceChange(Form, frozen=True):
     description: LongText | UnsetType | None = UNSET
     order_id: ShortText | UnsetType | None = UNSET
     customer: ShortText | UnsetType | None = UNSET
-    metadata: Annotated[dict[MetadataText, MetadataText], Meta(max_length=METADATA_KEYS_MAX)] | UnsetType | None = UNSET
+    metadata: Labels | UnsetType | None = UNSET
     language: LanguageTag | UnsetType | None = UNSET
     success_url: WebUrl | UnsetType | None = UNSET
     fail_url: WebUrl | UnsetType | None = UNSET
@@ -57,7 +60,7 @@ class InvoiceChange(Form, frozen=True):
 def change(call: Call[InvoiceChange], tx: Tx) -> Answer:
     """Change an invoice's labels, or while it is open its deadline.
 
-    What is not named stays, null clears. Metadata is merged key by key; an empty text removes its key.
+    What is not named stays, null clears. Metadata is merged key by key; null or an empty text removes its key.
     """
     command = _read(call.form)
     return _answer(
@@ -101,9 +104,10 @@ def _read(form: InvoiceChange) -> ChangeInvoice:
     span = None if value is None else read_span(value, field, EXPIRES_MIN, EXPIRES_MAX, problems)
     if problems:
         raise Invalid(problems)
+    merged = {} if form.metadata is UNSET else form.metadata
     return ChangeInvoice(
         labels={name: value for name, value in labels.items() if value is not UNSET},
-        metadata={} if form.metadata is UNSET else form.metadata,
+        metadata=None if merged is None else {name: text or "" for name, text in merged.items()},
         expires_in=span,
     )
 
