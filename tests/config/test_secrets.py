@@ -59,6 +59,7 @@ def test_a_providers_key_that_stands_in_its_url_is_refused_without_repeating_it(
         "https://ethereum-sepolia-rpc-2.example.com/v1/mainnet",
         "https://api.example.network/ext/bc/C/rpc",
         "https://rpc.example.com/arbitrum-one-archive-2?chain=42161",
+        "https://rpc.example.com/0xdAC17F958D2ee523a2206206994597C13D831ec7",
         "https://rpc.example.com/v1/{credential:rpc_key}",
     ],
 )

@@ -31,6 +31,7 @@ _PRIVATE_KEY = re.compile(r"(?<![0-9a-zA-Z])(0x)?[0-9a-fA-F]{64}(?![0-9a-zA-Z])"
 _EXTENDED_PRIVATE_KEY = re.compile(r"(?<![0-9a-zA-Z])[a-zA-Z]prv[0-9a-zA-Z]{50,}")
 _API_KEY_PART = re.compile(r"[0-9a-zA-Z_-]{20,}")  # what providers issue; names are shorter, or have few digits
 _API_KEY_DIGITS_MIN = 5
+_ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{40}\b")  # of a token, which is no secret
 API_KEY = (
     "holds what looks like an API key",
     "Secrets never stand in the config: put the key into a file beside it, e.g. `rpc_key`, with mode 0600, and write "
@@ -253,7 +254,7 @@ def _holds_api_key(text: str) -> bool:
     return any(
         sum(map(str.isdigit, part)) >= _API_KEY_DIGITS_MIN
         or all(any(map(kind, part)) for kind in (str.isdigit, str.isupper, str.islower))
-        for part in _API_KEY_PART.findall(text)
+        for part in _API_KEY_PART.findall(_ADDRESS.sub(" ", text))
     )
 
 
