@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from paynode.domain.addresses import (
     BLOCK_SLACK,
+    CLOCK_SLACK,
     SIGHT_MAX,
     Holding,
     Span,
@@ -182,6 +183,13 @@ def test_a_chain_out_of_sight_tells_no_beginning() -> None:
     seen = at(100)
     assert start_now(7, at(84), looked_at=seen, now=seen + SIGHT_MAX + SECOND) is None
     assert start_now(7, at(84), looked_at=seen, now=seen - SECOND) is None  # our clock was set back
+
+
+def test_a_block_of_the_future_tells_no_beginning() -> None:
+    """Whatever comes until then would be nobody's; and one provider's word is enough for such a date."""
+    seen = at(100)
+    assert start_now(7, seen + CLOCK_SLACK, looked_at=seen, now=seen) is not None
+    assert start_now(7, seen + CLOCK_SLACK + SECOND, looked_at=seen, now=seen) is None
 
 
 PRICE = Price(Decimal(100), "USD")

@@ -12,11 +12,13 @@ import pytest
 from tests.lab.simnode import SimNode, derive
 
 from paynode.domain.addresses import SIGHT_MAX, AddressMode, AddressPolicy
+from paynode.domain.chain import RowSource
 from paynode.domain.invoice import Type
 from paynode.domain.rescue import Asker
 from paynode.operations.assigning import assign
 from paynode.operations.creating import CreateInvoice, create_invoice
 from paynode.operations.invoices import cancel
+from paynode.operations.observations import apply_observation, load_books
 from paynode.operations.rescue import check, claim, claim_view
 from paynode.store import holdings, rescues
 from paynode.store.database import Tx
@@ -136,6 +138,11 @@ async def with_a_doubtful_network(node: SimNode) -> None:
     node.run("update networks set hold = 'two providers disagree' where network = 'beta'")
 
 
+async def with_a_network_that_seems_ahead(node: SimNode) -> None:
+    await paid_and_rested(node)
+    node.run("update networks set head_at = head_at + 60000 where network = 'beta'")
+
+
 async def set_aside(node: SimNode) -> None:
     invoice_id = await paid_and_rested(node)
     node.run("update invoices set set_aside = 'a person must look' where id = ?", (invoice_id,))
@@ -162,6 +169,7 @@ async def rested_by_a_clock_that_jumped(node: SimNode) -> None:
         disputed,
         with_a_network_out_of_sight,
         with_a_doubtful_network,
+        with_a_network_that_seems_ahead,
         set_aside,
         rested_by_a_clock_that_jumped,
     ],
@@ -224,6 +232,28 @@ async def test_money_that_was_seen_before_stays_the_one_befores_however_the_chai
     await node.turn(12)
     assert (node.states(first), node.states(second)) == (("paid", "exact"), ("paid", "exact"))
     node.check_settled()
+
+
+async def test_what_left_the_chain_and_comes_back_without_a_hash_is_not_the_present_holders(node: SimNode) -> None:
+    """Coins that a contract sent have no transaction to be known by; the one before is not paid without them."""
+    first = order(node, "10")
+    tx_hash = node.pay(first, 10 * DOLLAR)
+    await node.turn(12)
+    await rest(node)
+    second = order(node, "20")
+    assert node.address(second) == node.address(first)
+    node.run("update chain_rows set tx_hash = '', source = 'internal' where tx_hash = ?", (tx_hash,))
+    node.clock.advance(timedelta(minutes=1))
+    world = node.worlds["alpha"]
+    world.reorg(world.head.number - 3, keep={tx_hash}, reordered=True)
+    books = node.database.read(load_books, node.catalogue, "alpha")
+    seen = await node.chains["alpha"].observe(books)
+    (again,) = [row for row in seen.rows if row.tx_hash == tx_hash]
+    seen = replace(seen, rows=[replace(again, tx_hash="", source=RowSource.INTERNAL)])
+    node.database.write(apply_observation, node.catalogue, "alpha", books, seen, node.clock())
+    assert node.states(first)[0] == "reversed"
+    assert node.states(second) == ("open", "none")
+    assert node.every_deposit()[-1].invoice_id is None
 
 
 async def test_a_late_payment_to_the_one_before_is_its_own_until_the_address_is_passed_on(node: SimNode) -> None:

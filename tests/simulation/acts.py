@@ -6,11 +6,12 @@ from datetime import timedelta
 from random import Random
 from typing import TYPE_CHECKING
 
-from tests.chains.evm.fakechain import PROTOCOL
+from tests.chains.evm.fakechain import PROTOCOL, Payment
 from tests.simulation import faults
 from tests.simulation.evmnet import Net
 from tests.simulation.node import CONTRACTS, TREASURY
 
+from paynode.domain.addresses import AddressMode, AddressPolicy
 from paynode.domain.errors import Rejected
 from paynode.operations.loading import LoadedInvoice
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 PAYER, WALLET, STRANGER, FAKE_TOKEN = ("0x" + each * 20 for each in ("55", "56", "57", "66"))
 AFTER_WATCH = timedelta(minutes=30)  # so long after the end of its watch some still pay an invoice
 DUST = 1
+PRICES = (101, 103, 107, 109, 113)  # of a shop that uses addresses again: no part of one that people pay is another
+SHORT, LONG = timedelta(minutes=10), timedelta(hours=1)
+POLICIES = [None, *(AddressPolicy(AddressMode.REUSE, rest) for rest in (SHORT, SHORT, SHORT, SHORT, LONG, None))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +48,29 @@ class Bill:
     def method(self) -> str:
         return f"{self.net.name}_{self.symbol}"
 
+    def send(self, to: str, *, sender: str = PAYER, **how: object) -> Payment:
+        """A transaction of the invoice's payer."""
+        payment = self.net.send(sender, to, **how)
+        self.mean(payment)
+        return payment
+
+    def mean(self, payment: Payment) -> None:
+        """Note whom a transaction pays. No reorganisation puts it into a block from before the invoice's turn began."""
+        self.net.meant.setdefault((payment.hash, self.address), set()).add(self.invoice.record.id)
+        issued = next(iter(self.invoice.addresses.values()))
+        if issued.turn:
+            earliest = max(int(issued.issued_at.timestamp()), self.net.earliest_by_hash.get(payment.hash, 0))
+            self.net.earliest_by_hash[payment.hash] = earliest
+
 
 def buys(life: "Life", random: Random) -> None:
     methods = random.sample(sorted(life.node.catalogue.assets), random.randint(1, 3))
     minutes = random.choice([5, 30, 30, 90])
+    price, policy = random.randint(1, 500), None
+    if life.setting.is_reusing:
+        price, policy = random.choice(PRICES), random.choice(POLICIES)
     try:
-        life.node.create(random.randint(1, 500), methods, timedelta(minutes=minutes))
+        life.node.create(price, methods, timedelta(minutes=minutes), policy)
     except Rejected:
         return  # a network that was never reached gives out no addresses
     for name in life.next_look:
@@ -86,23 +107,26 @@ def pays_by_a_contract(life: "Life", random: Random) -> None:
     bill = a_bill(life, random, symbol="eth")
     if bill is None:
         return
-    bill.net.send(random.choice([PAYER, PAYER, PROTOCOL]), WALLET, inside=((bill.address, bill.units),))
+    bill.send(WALLET, sender=random.choice([PAYER, PAYER, PROTOCOL]), inside=((bill.address, bill.units),))
     if random.random() < 0.2:
-        bill.net.send(PAYER, WALLET, inside=((bill.address, 3),), undone=((bill.address, bill.units),))
+        bill.send(WALLET, inside=((bill.address, 3),), undone=((bill.address, bill.units),))
     if random.random() < 0.3:
-        bill.net.send(PAYER, bill.address, value=bill.units, succeeded=random.random() < 0.3)
+        bill.send(bill.address, value=bill.units, succeeded=random.random() < 0.3)
     if random.random() < 0.2:
-        bill.net.send(PAYER, WALLET, inside=((bill.address, 5),), succeeded=random.random() < 0.5)
+        bill.send(WALLET, inside=((bill.address, 5),), succeeded=random.random() < 0.5)
 
 
 def pays_in_batches(life: "Life", random: Random) -> None:
     """One transaction to several addresses, and to one of them twice."""
     bills = [bill for _ in range(3) if (bill := a_bill(life, random)) is not None and bill.symbol != "eth"]
     for net in life.nets:
-        moves = [(CONTRACTS[b.symbol], PAYER, b.address, max(b.units // 2, 1)) for b in bills if b.net is net]
-        if moves:
-            repeated = [moves[0], *moves]
-            net.send(PAYER, WALLET, tokens=tuple(repeated), wiped=tuple(w for move in repeated for w in fee_of(*move)))
+        paid = [bill for bill in bills if bill.net is net]
+        if paid:
+            moves = [(CONTRACTS[b.symbol], PAYER, b.address, max(b.units // 2, 1)) for b in (paid[0], *paid)]
+            wiped = tuple(each for move in moves for each in fee_of(*move))
+            payment = net.send(PAYER, WALLET, tokens=tuple(moves), wiped=wiped)
+            for bill in paid:
+                bill.mean(payment)
 
 
 def fails_to_pay(life: "Life", random: Random) -> None:
@@ -132,7 +156,7 @@ def wipes(life: "Life", random: Random) -> None:
     if random.random() < 0.3:  # on arrival
         move = (CONTRACTS["iss"], PAYER, bill.address, bill.units)
         wiped = ((CONTRACTS["iss"], bill.address, random.randint(1, bill.units)),)
-        bill.net.send(PAYER, CONTRACTS["iss"], tokens=(move,), wiped=wiped)
+        bill.send(CONTRACTS["iss"], tokens=(move,), wiped=wiped)
     elif held:
         bill.net.send(PAYER, CONTRACTS["iss"], wiped=((CONTRACTS["iss"], bill.address, random.randint(1, held)),))
 
@@ -176,11 +200,11 @@ def a_bill(life: "Life", random: Random, symbol: str | None = None) -> Bill | No
 
 def pay(bill: Bill, units: int) -> None:
     if bill.symbol == "eth":
-        bill.net.send(PAYER, bill.address, value=units)
+        bill.send(bill.address, value=units)
         return
     contract = CONTRACTS[bill.symbol]
     move = (contract, PAYER, bill.address, units)
-    bill.net.send(PAYER, contract, tokens=(move,), wiped=fee_of(*move))
+    bill.send(contract, tokens=(move,), wiped=fee_of(*move))
 
 
 def fee_of(contract: str, sender: str, to: str, units: int) -> tuple[tuple[str, str, int], ...]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tests.chains.evm.fakechain import FakeBlock
+from tests.simulation.attribution import Attribution
 from tests.simulation.evmnet import Net
 from tests.simulation.faults import is_forging
 from tests.simulation.node import CONTRACTS, GAS
@@ -48,6 +49,7 @@ class Checker:
         self._reversible: dict[str, Counter[Pair]] = {name: Counter() for name in node.nets}
         self._shown_forgeries: set[str] = set()
         self._expired: set[str] = set()
+        self._attribution = Attribution(node)
 
     # What may be seen at any moment.
 
@@ -65,6 +67,8 @@ class Checker:
                 self._check_confirmed(net, sorted(seen.confirmed))
             if seen.voided:
                 self._check_voided(net, sorted(seen.voided))
+        wrong = [*self._attribution.wrong(), *self._attribution.left_behind()]
+        require(not wrong, "; ".join(wrong))
         self._check_expired()
 
     def expect_reversals(self, name: str) -> None:
@@ -112,6 +116,7 @@ class Checker:
                     if arrival.pair.method == method
                     and arrival.block.timestamp <= loaded.record.expires_at.timestamp()
                     and arrival.pair not in self._wiped(net)
+                    and self._attribution.is_sure(invoice_id, arrival)
                 )
                 due = quotes[-1].units
                 require(in_time < due, f"{invoice_id} expired; {in_time} of {due} came in time")
@@ -158,6 +163,8 @@ class Checker:
             require(status is loaded.record.status, f"{invoice_id} is {loaded.record.status}, its facts say {status}")
         for name, net in node.nets.items():
             self._check_rows(name, net)
+            missed = list(self._attribution.missed(name, list(arrivals(net, self._addresses()))))
+            require(not missed, "; ".join(missed))
             self._reversible[name].clear()
         self._shown_forgeries.clear()
 

@@ -55,6 +55,8 @@ class Net:
     nonces: dict[str, int] = field(default_factory=dict)  # of strangers
     limits: frozenset[str] = frozenset()  # what no provider here ever gives
     is_out: bool = False  # nobody answers us, and the chain goes on
+    meant: dict[tuple[str, str], set[str]] = field(default_factory=dict)  # invoices, by (tx hash, address) that pays
+    earliest_by_hash: dict[str, int] = field(default_factory=dict)  # when a payment can have been sent
 
     @property
     def next_block_at(self) -> int:
@@ -76,14 +78,15 @@ class Net:
         self.chain.mine(self._mineable())
 
     def _mineable(self) -> list[Payment]:
-        """A stranger's payment always can; one of ours in the order of nonces, once its sender can pay for it."""
+        """A stranger's payment, once it is sent; ours in the order of nonces, once their sender can pay for them."""
         if not self.mempool:
             return []
         taken, left = [], []
         nonces, spent = dict(self.chain.head.nonces), dict[str, int]()
         for payment in self.mempool:
             if not payment.fee:
-                taken.append(payment)
+                is_sent = self.earliest_by_hash.get(payment.hash, 0) <= self.next_block_at
+                (taken if is_sent else left).append(payment)
                 continue
             nonce = nonces.get(payment.sender, 0)
             cost = spent.get(payment.sender, 0) + payment.value + payment.fee

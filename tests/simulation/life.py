@@ -40,6 +40,7 @@ class Setting:
     networks: tuple[tuple[str, int, int, int], ...]
     is_crowded: bool = False  # the addresses that nobody waits for are only looked at now and then
     limits: frozenset[str] = frozenset()  # what no provider ever gives
+    is_reusing: bool = False  # the shop's addresses serve one invoice after another
 
     @classmethod
     def of(cls, seed: int) -> "Setting":
@@ -48,7 +49,7 @@ class Setting:
         fast = ("fast", 2, random.randint(4, 12), random.choice([1, 2, 2, 3]))
         networks = random.choice([(slow,), (slow,), (fast,), (slow, fast)])
         limits = random.choice([(), (), (), ("capped",), ("pruned",)])
-        return cls(networks, random.random() < 0.3, frozenset(limits))
+        return cls(networks, random.random() < 0.3, frozenset(limits), random.random() < 0.5)
 
 
 def live(

@@ -9,16 +9,18 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from tests.simulation import scenarios
+from tests.simulation import scenarios, turns
 from tests.simulation.life import Setting
 from tests.simulation.scenarios import TWO_PROVIDERS, Scenario
 
 from paynode.chains.evm import fork, ground, natives, tick, traces
 from paynode.chains.evm.look import Looker
 from paynode.chains.evm.sight import Sight
+from paynode.domain import addresses
+from paynode.domain.addresses import Holding
 from paynode.domain.chain import BlockRef, Books, Row
-from paynode.operations import expiry, receipts
-from paynode.store import chain_rows, invoices
+from paynode.operations import arrivals, carousel, expiry, loading, receipts
+from paynode.store import chain_rows, holdings, invoices
 
 
 @dataclass(frozen=True)
@@ -166,6 +168,31 @@ def credit_traces_with_failed_ancestors(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(traces, "_standing_below", all_below)
 
 
+def give_all_to_the_present_holder(patch: pytest.MonkeyPatch) -> None:
+    """I9: money belongs to whoever held the address in its block, and not to whoever holds it when it is seen."""
+
+    def present(tx: Any, catalogue: object, row: Any, family: Any) -> tuple[Any, Any]:
+        loaded = loading.load(tx, holdings.present(tx, family, row.address).invoice_id)
+        return loaded, loaded
+
+    patch.setattr(arrivals, "attribute", present)
+
+
+def forget_who_may_be_paid_late(patch: pytest.MonkeyPatch) -> None:
+    """I10: as long as an earlier holder is watched, only amounts tell two payers apart."""
+    patch.setattr(carousel, "_waiting", lambda *args: [])
+
+
+def give_nobody_what_comes_while_another_waits(patch: pytest.MonkeyPatch) -> None:
+    """I1: the exact amount tells enough."""
+    patch.setattr(Holding, "is_settled_by", lambda self, units: False)
+
+
+def begin_a_turn_where_one_provider_dates_a_block(patch: pytest.MonkeyPatch) -> None:
+    """A date in the future makes everybody's money unclear until then."""
+    patch.setattr(addresses, "CLOCK_SLACK", timedelta(days=1))
+
+
 MUTANTS = [
     Mutant(
         "search only since the last agreement",
@@ -228,5 +255,25 @@ MUTANTS = [
         "credit traces with failed ancestors",
         credit_traces_with_failed_ancestors,
         scenarios.a_call_that_failed_would_have_paid_what_a_withdrawal_brought,
+    ),
+    Mutant(
+        "give all to the present holder",
+        give_all_to_the_present_holder,
+        turns.the_one_before_is_paid_late_when_another_has_its_address,
+    ),
+    Mutant(
+        "forget who may be paid late",
+        forget_who_may_be_paid_late,
+        turns.the_one_before_is_paid_late_when_another_has_its_address,
+    ),
+    Mutant(
+        "give nobody what comes while another waits",
+        give_nobody_what_comes_while_another_waits,
+        turns.the_one_before_is_paid_late_when_another_has_its_address,
+    ),
+    Mutant(
+        "begin a turn where one provider dates a block",
+        begin_a_turn_where_one_provider_dates_a_block,
+        turns.a_provider_dates_the_newest_block_in_the_future_before_an_invoice_is_made,
     ),
 ]

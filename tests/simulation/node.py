@@ -16,6 +16,7 @@ from tests.simulation.evmnet import Net, SimulatedEvm, pool_of
 from paynode.chains.base import DeepReorg, Unavailable
 from paynode.chains.evm.wire import checksummed
 from paynode.config import Config, Family, load_config
+from paynode.domain.addresses import AddressPolicy
 from paynode.operations import invoices, loading, networks, outflows, pace, startup
 from paynode.operations.catalogue import Catalogue
 from paynode.operations.creating import CreateInvoice, create_invoice
@@ -151,8 +152,12 @@ class Node:
     def store_id(self) -> str:
         return next(iter(self.catalogue.store_keys))
 
-    def create(self, amount: int, methods: Sequence[str], expires_in: timedelta) -> LoadedInvoice:
-        command = CreateInvoice(Decimal(amount), "USD", methods, expires_in=expires_in, provision=True)
+    def create(
+        self, amount: int, methods: Sequence[str], expires_in: timedelta, policy: AddressPolicy | None = None
+    ) -> LoadedInvoice:
+        command = CreateInvoice(
+            Decimal(amount), "USD", methods, expires_in=expires_in, provision=True, address_policy=policy
+        )
         made = self.database.write(create_invoice, self.catalogue, self.store_id, command, derive, self.clock())
         return made.loaded
 

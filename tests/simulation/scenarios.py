@@ -10,6 +10,7 @@ from tests.simulation.checker import require
 from tests.simulation.life import Life, Setting
 from tests.simulation.node import CONTRACTS
 
+from paynode.domain.addresses import AddressPolicy
 from paynode.domain.invoice import Status
 
 TWO_PROVIDERS = Setting((("slow", 12, 4, 2),))
@@ -20,11 +21,13 @@ CAPPED = Setting(TWO_PROVIDERS.networks, limits=frozenset({"capped"}))
 Scenario = Callable[[Life], Awaitable[None]]
 
 
-def bought(life: Life, symbol: str, *others: str, minutes: int = 30) -> Bill:
+def bought(
+    life: Life, symbol: str, *others: str, minutes: int = 30, price: int = 100, policy: AddressPolicy | None = None
+) -> Bill:
     """A new invoice that asks for an asset, or others."""
     net = life.nets[0]
     method, *rest = (f"{net.name}_{each}" for each in (symbol, *others))
-    loaded = life.node.create(100, [method, *rest], timedelta(minutes=minutes))
+    loaded = life.node.create(price, [method, *rest], timedelta(minutes=minutes), policy)
     address = next(iter(loaded.addresses.values())).address
     return Bill(loaded, net, address, symbol, loaded.quotes[method][-1].units)
 

@@ -3,6 +3,9 @@
 Goal: nothing is missed, nothing is credited twice, at no commit a client can see. Method: the product's own tick,
 operations and store over chains in memory, whose truth the checker reads past every provider.
 
+In half of the lives addresses serve one invoice after another: then nothing counts for an invoice for which its payer
+did not mean it, unless that one had nothing to ask for any more.
+
 A life is repeated by its seed, which a failure prints together with the shortest script that still fails:
 
     PAYNODE_SIMULATION_SEED=123 .venv/bin/pytest -m soak tests/simulation/test_detection.py -k certain

@@ -23,6 +23,7 @@ from paynode.domain.quote import Price, Quote, still_due
 REST_MIN = timedelta(minutes=10)  # a payer who was just too late is mined by then
 REST_MAX = timedelta(days=365)
 SIGHT_MAX = timedelta(minutes=15)  # an idle network is looked at every ten
+CLOCK_SLACK = timedelta(seconds=30)  # a block may be dated some seconds ahead, and our clock be some behind
 BLOCK_SLACK = timedelta(seconds=5)  # a block takes in what is sent seconds after the moment that it is dated
 
 
@@ -51,12 +52,14 @@ class Start:
 
 
 def start_now(number: int, at: datetime, looked_at: datetime, now: datetime) -> Start | None:
-    """Where a network is, by its block that was the newest when we `looked_at` it; None: that was too long ago.
+    """Where a network is, by its block that was the newest when we `looked_at` it; None: that cannot be told.
 
-    Our clock counts only what has passed since: however wrong it is, blocks are compared with blocks.
+    It cannot if that was too long ago, or if the block seemed to be of the future: whose what comes next is would be
+    unclear until then, and one provider's word is enough for such a date. Else our clock counts only what has passed
+    since: however far it runs ahead, blocks are compared with blocks.
     """
     passed = now - looked_at
-    if not timedelta(0) <= passed <= SIGHT_MAX:
+    if not timedelta(0) <= passed <= SIGHT_MAX or at > looked_at + CLOCK_SLACK:
         return None
     return Start(number, at, max(at, at + passed - BLOCK_SLACK))
 

@@ -17,7 +17,7 @@ from paynode.domain.addresses import (
     is_mistakable,
     start_now,
 )
-from paynode.domain.invoice import CLOSED, Status, Tolerance, Type, seen_worth
+from paynode.domain.invoice import CLOSED, Status, Tolerance, Type, judge, seen_worth
 from paynode.operations import loading
 from paynode.operations.catalogue import Catalogue
 from paynode.operations.loading import LoadedInvoice
@@ -56,7 +56,7 @@ def fit_address(
         if again_at is not None:
             holdings.set_free_from(tx, family, candidate.address, again_at)
             continue
-        waiting = [loading.load(tx, each) for _, each in holdings.waiting(tx, family, candidate.address, moment)]
+        waiting = _waiting(tx, family, last.address, moment, last.turn + 1)
         if not any(is_mistakable(_asks(catalogue, loaded), _asks(catalogue, each)) for each in waiting):
             return Fit(last, waiting, starts)
         holdings.set_free_from(tx, family, candidate.address, moment)  # behind the others: the next may ask for less
@@ -79,11 +79,7 @@ def attribute(
     if turn is None:
         return present, None
     moment = row.earliest_at or row.block_at
-    rivals = [
-        loading.load(tx, invoice_id)
-        for number, invoice_id in holdings.waiting(tx, family, row.address, moment)
-        if number < turn.turn
-    ]
+    rivals = _waiting(tx, family, row.address, moment, turn.turn)
     judged = [_holding(catalogue, each, row.method, None, is_waiting=True) for each in rivals]
     judged.append(_holding(catalogue, present, row.method, turn.start, is_waiting=False))
     return present, None if attributed(seen, judged) is None else present
@@ -114,6 +110,16 @@ def _unfit_until(tx: Tx, last: HoldingRecord, starts: Mapping[str, Start], momen
     if is_settled and holdings.networks_of(tx, last) <= starts.keys() and holdings.is_quiet(tx, last):
         return None
     return moment + max(moment - rested_at, REST_MIN)
+
+
+def _waiting(tx: Tx, family: Family, address: str, moment: datetime, before_turn: int) -> list[LoadedInvoice]:
+    """Those who had the address before, and may still be paid late on it."""
+    found = [
+        loading.load(tx, invoice_id)
+        for turn, invoice_id in holdings.waiting(tx, family, address, moment)
+        if turn < before_turn
+    ]
+    return [each for each in found if judge(each.machine, each.payments) is not Status.PAID]
 
 
 def _asks(catalogue: Catalogue, loaded: LoadedInvoice) -> dict[str, tuple[Span, ...]]:

@@ -117,10 +117,14 @@ def turns(tx: Tx, family: str, text: str, network: str) -> list[Turn]:
 
 
 def waiting(tx: Tx, family: str, text: str, moment: datetime) -> list[tuple[int, str]]:
-    """The (turn, invoice) of every holding whose invoice is not paid, and is watched for late money at that moment."""
+    """The (turn, invoice) of every holding whose invoice may be unpaid, and is watched for late money at that moment.
+
+    One that is paid may be unpaid by now if some of its money left the chain: it is judged again last.
+    """
     found = tx.rows(
         "select h.turn, h.invoice_id from holdings h cross join invoices i on i.id = h.invoice_id "
-        "where h.family = ? and h.address = ? and i.status <> 'paid' and i.monitor_until >= ? order by h.turn",
+        "where h.family = ? and h.address = ? and i.monitor_until >= ? and (i.status <> 'paid' or exists "
+        "(select 1 from deposits d where d.invoice_id = i.id and d.stage = 'orphaned')) order by h.turn",
         (family, text, to_ms(moment)),
     )
     return [(turn, invoice_id) for turn, invoice_id in found]
