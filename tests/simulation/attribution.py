@@ -1,8 +1,8 @@
 """Whose money it is: what each payer meant, against what the node says of it (I9, A14).
 
 counts for whom it was meant   always right
-counts for another             only where its payer had nothing to pay any more: the invoice was paid, or no longer
-                               watched, and the address was the next one's by then
+counts for another             only where its payer had nothing to pay any more: all that the invoice asks for had come,
+                               or it was no longer watched, and the address was the next one's by then
 counts for nobody              only where something tells against the one it was meant for: a coin that it does not
                                take, a change of holders near by, or an earlier holder who may be paid late
 """
@@ -61,20 +61,21 @@ class Attribution:
         self._node = node
         self._newest_row = 0
         self._begun: set[Any] = set()  # turns after an address's first, on each network
-        self._paid: set[str] = set()  # invoices that were, at the commit before
+        self._done: set[str] = set()  # invoices that got all they ask for, in time or not, at the commit before
 
     def wrong(self) -> Iterator[str]:
         """What was given to somebody for whom it was not meant, since this was last asked."""
-        paid = {invoice_id for (invoice_id,) in self._node.rows("select id from invoices where status = 'paid'")}
+        sql = "select id from invoices where status = 'paid' or payment_state in ('exact', 'over')"
+        done = {invoice_id for (invoice_id,) in self._node.rows(sql)}
         for placed in self._deposits("r.id > ?", self._newest_row):
             self._newest_row = placed.row.id
             invoice_id, replaced = placed.deposit.invoice_id, placed.deposit.replaces
             if invoice_id is None or (replaced is not None and self._invoice_of(replaced) is not None):
                 continue  # what counted already counts as before
             for at, meant in self._meanings(placed):
-                if invoice_id not in meant and not self._is_next(invoice_id, meant, at, self._paid | paid):
+                if invoice_id not in meant and not self._is_next(invoice_id, meant, at, self._done | done):
                     yield f"meant for {sorted(meant)}, and counts for {invoice_id}: {placed.row}"
-        self._paid = paid
+        self._done = done
 
     def left_behind(self) -> Iterator[str]:
         """What lay on a watched address when it was passed on, and was there when all were looked at before."""
@@ -132,7 +133,7 @@ class Attribution:
         ]
         return due == {arrival.units} and due.isdisjoint(others) and len(payments) == 1
 
-    def _is_next(self, invoice_id: str, meant: set[str], at: float, paid: set[str]) -> bool:
+    def _is_next(self, invoice_id: str, meant: set[str], at: float, done: set[str]) -> bool:
         """Whether the invoice came after all of these on the address, when they had nothing to ask for any more."""
         turns = {each.invoice.record.id: each for each in self._turns(self._address_of(invoice_id))}
         if not turns.keys() >= meant:
@@ -141,7 +142,7 @@ class Attribution:
         return all(
             each.number < turns[invoice_id].number
             and each.is_rested(at)
-            and (each.invoice.record.id in paid or not each.is_watched(at))
+            and (each.invoice.record.id in done or not each.is_watched(at))
             for each in before
         )
 
