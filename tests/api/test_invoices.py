@@ -133,7 +133,7 @@ async def test_an_invoice_may_be_priced_in_a_coin_itself(api: Api) -> None:
         ({"confirmations": {"a/b~c": 1}}, "/confirmations/a~1b~0c"),
         ({"tolerance": {"under_percent": "50.1"}}, "/tolerance/under_percent"),
         ({"tolerance": {"over_percent": "-1"}}, "/tolerance/over_percent"),
-        ({"tolerance": {"under": "1"}}, "/tolerance"),
+        ({"tolerance": {"under": "1"}}, "/tolerance/under"),
         ({"name": "x" * 201}, "/name"),
         ({"description": "x" * 2001}, "/description"),
         ({"order_id": "x" * 201}, "/order_id"),
