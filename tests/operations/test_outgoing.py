@@ -12,6 +12,7 @@ from paynode.domain.ledger import Account
 from paynode.domain.outgoing import BumpPolicy, State
 from paynode.domain.sweep import TOP_UP_MARGIN
 from paynode.operations import outgoing as operations
+from paynode.operations import pace
 from paynode.operations.outflows import pause
 from paynode.operations.outgoing import Clearance, Work
 from paynode.services.sender import RESEND_AFTER
@@ -222,6 +223,25 @@ async def test_a_pause_stops_what_is_planned_and_not_what_is_out(node: SimNode) 
     node.database.write(pause, node.catalogue, "alpha", "", "a test", node.clock())
     await node.turn(3)
     assert only(node).state is State.CONFIRMED
+
+
+async def test_what_is_paused_or_stuck_is_hurried_for_an_hour(node: SimNode) -> None:
+    """A pause may last for days, and each look costs calls."""
+
+    def is_urgent() -> bool:
+        return node.database.read(pace.is_urgent, "alpha", node.clock())
+
+    await planned(node)
+    node.database.write(pause, node.catalogue, "alpha", "", "a test", node.clock())
+    assert is_urgent()
+    node.clock.advance(pace.MOVING + STUCK)
+    assert not is_urgent()
+    node.resume()
+    await node.send()
+    assert is_urgent()
+    node.clock.advance(pace.MOVING + STUCK)
+    assert not is_urgent()
+    assert only(node).state is State.BROADCAST
 
 
 async def test_a_pause_of_a_token_stops_the_loans_for_it(node: SimNode) -> None:

@@ -31,6 +31,7 @@ family = "sim"
 [rates]
 static = { "usdt/USD" = "1", "sim/USD" = "2000" }
 """
+TICK_SECONDS = 15  # of alpha
 
 
 @pytest.fixture
@@ -59,6 +60,27 @@ async def run_for(node: SimNode, seconds: float) -> int:
     with trio.move_on_after(seconds):
         await run()
     return len(beats)
+
+
+async def test_a_deposit_that_nobody_proves_is_hurried_for_until_twice_its_depth(node: SimNode) -> None:
+    """One that is disputed stays so for as long as its token is odd: that must not cost calls at every block."""
+    invoice_id = node.create("10")
+    node.pay(invoice_id, 10 * 10**6)
+    node.worlds["alpha"].mine()
+    await node.look("alpha")
+    [deposit] = node.deposits(invoice_id)
+    watch = node.database.read(watches.watch, "alpha", deposit.address)
+    record = node.database.read(chain.network, "alpha")
+    assert deposit.stage == "detected"
+    assert watch is not None
+    assert record.head_number is not None
+    for blocks, is_hurried in ((0, True), (2 * watch.depth, True), (2 * watch.depth + 1, False)):
+        node.database.write(chain.save_network, replace(record, head_number=record.head_number + blocks))
+        assert (pause(node) < TICK_SECONDS) is is_hurried
+        assert node.database.read(pace.is_urgent, "alpha", node.clock()) is is_hurried
+    node.run("update invoices set is_deadline_passed = 1")
+    node.run("update chain_rows set block_number = -1000")
+    assert pause(node) == TICK_SECONDS, "it is looked for, though nothing else is"
 
 
 async def test_it_looks_often_only_while_somebody_waits(node: SimNode) -> None:

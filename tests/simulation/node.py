@@ -144,7 +144,7 @@ class Node:
         return self.database.read(pace.pause_seconds, self.catalogue, name, self.clock(), is_watched=False)
 
     def is_urgent(self, name: str) -> bool:
-        return self.database.read(pace.is_urgent, name)
+        return self.database.read(pace.is_urgent, name, self.clock())
 
     # What people do.
 

@@ -105,7 +105,7 @@ async def rest(database: Database, catalogue: Catalogue, network: Chain, attenti
         await trio.sleep(RETRY_SECONDS_MAX)
         return
     wanted = database.read(pace.pause_seconds, catalogue, name, now, is_watched=attention.is_on(name))
-    pause = network.pace(wanted, is_urgent=database.read(pace.is_urgent, name))
+    pause = network.pace(wanted, is_urgent=database.read(pace.is_urgent, name, now))
     if pause > wanted:
         await trio.sleep(pause)  # through every bell: whoever asks for many addresses must not burn the budget
     else:

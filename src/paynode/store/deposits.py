@@ -133,10 +133,23 @@ def unfinished(tx: Tx, network: str) -> list[PlacedDeposit]:
     return _placed([*tx.rows(still_deepen, (network,)), *tx.rows(unpriced, (network,))])
 
 
-def is_any_deepening(tx: Tx, network: str) -> bool:
-    """Whether somebody waits for a deposit of the network to become final."""
+def is_any_unfinished(tx: Tx, network: str) -> bool:
+    """Whether a deposit of the network is not final yet."""
     sql = "select 1 from deposits where network = ? and stage in ('detected', 'confirming') limit 1"
     return tx.row(sql, (network,)) is not None
+
+
+def is_any_deepening(tx: Tx, network: str) -> bool:
+    """The same, of those that are not past twice the depth they need: by then whoever can prove them has."""
+    row = tx.row(
+        "select 1 from deposits d join chain_rows r on r.id = d.row_id "
+        "join watches w on w.network = d.network and w.address = d.address "
+        "join networks n on n.network = d.network "
+        "where d.network = ? and d.stage in ('detected', 'confirming') "
+        "and n.head_number <= r.block_number + 2 * w.depth limit 1",
+        (network,),
+    )
+    return row is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,6 +98,17 @@ def under_way(tx: Tx, network: str) -> list[OutgoingRecord]:
     return [OUTGOING.decode(row) for row in found]
 
 
+def is_any_moving(tx: Tx, network: str, since: datetime) -> bool:
+    """Whether one of those was planned, or signed in some version, since then."""
+    row = tx.row(
+        "select 1 from outgoing o where o.network = :network and o.state in ('planned', 'signed', 'broadcast') "
+        "and (o.created_at >= :since or exists "
+        "(select 1 from outgoing_versions v where v.outgoing_id = o.id and v.signed_at >= :since)) limit 1",
+        {"network": network, "since": to_ms(since)},
+    )
+    return row is not None
+
+
 def signed(tx: Tx, network: str, sender: str) -> list[OutgoingRecord]:
     """The sender's transactions that are signed and not final, oldest first."""
     found = tx.rows(
