@@ -1,6 +1,6 @@
 """The payer's page: what it says in each state of an invoice, what its forms do, and what nobody can make it do."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from html.parser import HTMLParser
 from pathlib import Path
@@ -18,6 +18,8 @@ from paynode.api.pages.colors import text_on
 from paynode.chains.sim import keys
 from paynode.config.networks import presets
 from paynode.domain.scopes import STORE_SCOPES
+from paynode.domain.screening import Verdict
+from paynode.store import deposits
 
 BYTES_MAX = 60 * 1024  # of the page, its stylesheet and its QR code
 USDT = 10**6
@@ -287,7 +289,8 @@ async def test_who_paid_what_screening_keeps_back_is_neither_told_nor_asked_for_
     invoice = await payer.invoice()
     payer.node.pay(invoice["id"], 20 * USDT)
     await payer.node.mine()
-    payer.node.run("update deposits set screening = 'flagged', is_held = 1")
+    [record] = payer.node.deposits(invoice["id"])
+    payer.node.database.write(deposits.save, replace(record, screening=Verdict.FLAGGED, is_held=True))
     await payer.node.mine(8)
     assert payer.node.states(invoice["id"]) == ("open", "exact")
     page = await payer.shown(invoice["id"])

@@ -10,10 +10,10 @@ BLOCK = BlockRef(11, "0xbb", NOW)
 DOLLAR = 10**6
 
 
-def arrive(world: World, address: str, method: str, units: int = 20 * DOLLAR) -> None:
+def arrive(world: World, address: str, method: str, units: int = 20 * DOLLAR, log_index: int = 0) -> None:
     """A transfer is in a block, and the scanner has stored it."""
     database, catalogue, now = world.shop.database, world.shop.catalogue, world.clock()
-    row = Row(RowKind.IN, RowSource.LOG, address, method, units, BLOCK, tx_hash="0xcc", log_index=0, sender="0xdd")
+    row = Row(RowKind.IN, RowSource.LOG, address, method, units, BLOCK, "0xcc", log_index, sender="0xdd")
     books = database.read(load_books, catalogue, "sim")
     database.write(apply_observation, catalogue, "sim", books, Observation(BLOCK, BLOCK, rows=(row,)), now)
 
@@ -31,6 +31,20 @@ async def test_unattributed_money_names_the_invoice_whose_address_it_came_to(wor
     shown = (await api.get(f"/v1/deposits/{deposit_id}")).json
     assert (shown["invoice"], shown["address_invoice"], shown["method"]) == (None, invoice_id, "sim_sim")
     assert (await api.get("/v1/deposits", invoice=invoice_id)).json["data"] == []
+
+
+async def test_the_deposits_of_an_invoice_are_listed_in_pages_the_newest_first(world: World, api: Api) -> None:
+    invoice = await api.invoice(amount=None, type="reusable", methods=["sim_usdt"], provision=True)
+    for units in (1, 2, 3):
+        arrive(world, invoice["methods"][0]["address"], "sim_usdt", units, log_index=units)
+    path = f"/v1/invoices/{invoice['id']}/deposits"
+    first = (await api.get(path, limit="2")).json
+    assert [each["amount_units"] for each in first["data"]] == ["3", "2"]
+    rest = (await api.get(path, limit="2", starting_after=first["next_cursor"])).json
+    assert ([each["amount_units"] for each in rest["data"]], rest["has_more"]) == (["1"], False)
+    shown = (await api.get(f"/v1/invoices/{invoice['id']}")).json
+    assert shown["deposit_count"] == 3
+    assert shown["deposits"] == [*rest["data"], *reversed(first["data"])]
 
 
 async def test_it_is_assigned_once_and_the_payer_learns_nothing_of_other_invoices(world: World, api: Api) -> None:

@@ -1,14 +1,22 @@
 """Screening over HTTP: what is kept back is shown to its merchant, never to its payer, and released with a note."""
 
 import json
+from dataclasses import replace
 
 from tests.api.conftest import Api, World
 from tests.api.test_deposits import arrive
 
 from paynode.domain.screening import Verdict
+from paynode.store import deposits
 from paynode.store.database import Tx
 
 NOTE = {"note": "checked with the customer"}
+
+
+def found_to_be(tx: Tx, deposit_id: str, verdict: Verdict) -> None:
+    """Let a deposit have a verdict, and nothing else."""
+    record = deposits.placed(tx, deposit_id).deposit
+    deposits.save(tx, replace(record, screening=verdict, is_held=verdict is Verdict.FLAGGED))
 
 
 async def flagged(world: World, api: Api) -> tuple[str, str]:
@@ -16,8 +24,7 @@ async def flagged(world: World, api: Api) -> tuple[str, str]:
     invoice = await api.invoice(methods=["sim_usdt"], provision=True)
     arrive(world, invoice["methods"][0]["address"], "sim_usdt")
     [shown] = (await api.get("/v1/deposits", invoice=invoice["id"])).json["data"]
-    sql = "update deposits set screening = 'flagged', is_held = 1 where id = ?"
-    world.shop.database.write(lambda tx: tx.run(sql, (shown["id"],)))
+    world.shop.database.write(found_to_be, shown["id"], Verdict.FLAGGED)
     return invoice["id"], shown["id"]
 
 
@@ -61,13 +68,9 @@ async def test_nobody_releases_without_a_reason_a_scope_or_a_hold(world: World, 
     assert list((await api.post(path, {"note": ""})).problems) == ["/note"]
     assert (await world.caller("deposits:read").post(path, NOTE)).json["code"] == "forbidden"
     assert (await world.caller_of_other_store().post(path, NOTE)).status == 404
-    world.shop.database.write(_pass, deposit_id)
+    world.shop.database.write(found_to_be, deposit_id, Verdict.PASSED)
     refused = await api.post(path, NOTE)
     assert (refused.status, refused.json["code"]) == (409, "deposit_not_held")
-
-
-def _pass(tx: Tx, deposit_id: str) -> None:
-    tx.run("update deposits set screening = ?, is_held = 0 where id = ?", (Verdict.PASSED, deposit_id))
 
 
 async def test_a_payer_learns_nothing_of_screening(world: World, api: Api) -> None:

@@ -59,6 +59,20 @@ def paying(worth: int | Fraction, stage: Stage = Stage.SETTLED, *, late: bool = 
     return Payment(Fraction(worth), stage, late)
 
 
+def weighed(invoice: Invoice, payments: Iterable[Payment]) -> list[Payment]:
+    """The payments, each alone held against the least that the invoice takes."""
+    return [replace(each, is_too_small=is_too_small(invoice, each.worth)) for each in payments]
+
+
+def taken_together(payments: Iterable[Payment]) -> list[Payment]:
+    """One payment of each kind, worth what all of that kind are."""
+    totals: dict[Payment, Fraction] = {}
+    for each in payments:
+        kind = replace(each, worth=Fraction(0))
+        totals[kind] = totals.get(kind, Fraction(0)) + each.worth
+    return [replace(kind, worth=worth) for kind, worth in totals.items()]
+
+
 def walk(invoice: Invoice, *views: Iterable[Payment]) -> tuple[Invoice, list[EventType]]:
     """The invoice after it was judged on each view of its payments in turn, and all that was announced."""
     announced: list[EventType] = []
@@ -162,7 +176,7 @@ class InvoiceLife(RuleBasedStateMachine):
 
     @rule()
     def the_node_observes(self) -> None:
-        self.seen = tuple(self.chain)
+        self.seen = tuple(weighed(self.invoice, self.chain))
         self._judge(self.invoice)
 
     @precondition(
@@ -171,7 +185,7 @@ class InvoiceLife(RuleBasedStateMachine):
     @rule(brings_more=st.booleans())
     def the_node_observes_that_the_deadline_has_passed(self, brings_more: bool) -> None:
         if brings_more:
-            self.seen = tuple(self.chain)
+            self.seen = tuple(weighed(self.invoice, self.chain))
         self._judge(replace(self.invoice, is_deadline_passed=True))
 
     @precondition(
@@ -212,6 +226,16 @@ class InvoiceLife(RuleBasedStateMachine):
     @invariant()
     def judging_twice_changes_nothing(self) -> None:
         assert advance(self.invoice, self.seen) == (self.invoice, ())
+
+    @invariant()
+    def payments_of_one_kind_are_judged_together_as_they_are_one_by_one(self) -> None:
+        together = taken_together(self.seen)
+        for facts in ({}, {"is_deadline_passed": True}, {"accepted": final_worth(self.seen)}):
+            asked = replace(self.invoice, **facts)  # type: ignore[arg-type]
+            assert judge(asked, together) is judge(asked, self.seen)
+        assert advance(self.invoice, together) == advance(self.invoice, self.seen)
+        assert seen_worth(counting(together)) == seen_worth(counting(self.seen))
+        assert final_worth(counting(together)) == final_worth(counting(self.seen))
 
     @invariant()
     def the_order_of_payments_does_not_matter(self) -> None:
@@ -262,7 +286,7 @@ class InvoiceLife(RuleBasedStateMachine):
 
     @invariant()
     def the_payment_state_is_that_of_the_canonical_deposits(self) -> None:
-        seen = seen_worth(counting(self.invoice, self.seen))
+        seen = seen_worth(counting(self.seen))
         assert self.invoice.payment_state is payment_state(self.invoice, seen)
 
     @invariant()
@@ -562,12 +586,12 @@ def test_a_reusable_invoice_takes_payment_after_payment() -> None:
 
 def test_each_payment_of_a_reusable_invoice_is_weighed_alone() -> None:
     asked = without_amount(Type.REUSABLE, 10)
-    small = [paying(10 - WEI), paying(10 - WEI)]
-    assert all(is_too_small(asked, payment.worth) for payment in small)
+    small = weighed(asked, [paying(10 - WEI), paying(10 - WEI)])
+    assert all(payment.is_too_small for payment in small)
     assert advance(asked, small)[0].payment_state is PaymentState.NONE
     invoice, _ = advance(asked, [*small, paying(10)])
     assert invoice.payment_state is PaymentState.EXACT
-    assert seen_worth(counting(invoice, [*small, paying(10)])) == 10
+    assert seen_worth(counting([*small, paying(10)])) == 10
 
 
 def test_a_reusable_invoice_ends_when_it_is_cancelled_and_what_comes_then_is_late() -> None:

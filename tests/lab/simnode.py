@@ -12,6 +12,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from tests.lab.one_by_one import check_judged
 from tests.lab.shop import Clock, sim_config
 
 from paynode.chains.base import Chain
@@ -19,7 +20,6 @@ from paynode.chains.sim import keys
 from paynode.chains.sim.adapter import SimChain
 from paynode.chains.sim.world import World
 from paynode.config import Family
-from paynode.domain.invoice import judge
 from paynode.domain.ledger import ON_CHAIN, Account
 from paynode.operations import invoices as operations
 from paynode.operations import loading, outflows, startup
@@ -173,7 +173,7 @@ class SimNode:
         return self.invoice(invoice_id).addresses[Family.SIM].address
 
     def deposits(self, invoice_id: str) -> list[DepositRecord]:
-        return [placed.deposit for placed in self.invoice(invoice_id).deposits]
+        return [placed.deposit for placed in self.database.read(deposits.of_invoice, invoice_id)]
 
     def every_deposit(self) -> list[DepositRecord]:
         sql = f"select {deposits.DEPOSIT.sql} from deposits order by id"
@@ -219,8 +219,7 @@ class SimNode:
         sequences = self.rows("select subject, count(*), min(sequence), max(sequence) from events group by subject")
         assert [row for row in sequences if (row[2], row[3]) != (1, row[1])] == []
         for (invoice_id,) in self.rows("select id from invoices where set_aside is null"):
-            loaded = self.invoice(invoice_id)
-            assert judge(loaded.machine, loaded.payments) is loaded.record.status
+            check_judged(self.catalogue, self.invoice(invoice_id), self.deposits(invoice_id), self.clock())
         for name, world in self.worlds.items():
             if self.database.read(chain.network, name).head_hash == world.head.hash:  # else a reorganisation is unseen
                 self._check_against(name, world)

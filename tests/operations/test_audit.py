@@ -1,5 +1,7 @@
 """The audit finds every way in which books can be wrong (I17)."""
 
+from pathlib import Path
+
 import pytest
 from tests.lab.simnode import SimNode
 
@@ -34,3 +36,28 @@ async def test_each_forgery_is_found(node: SimNode, forgery: str, told: str) -> 
     marks = ", ".join("?" * len(kept[0]))
     for row in kept:
         node.run(f"insert or replace into {table} values ({marks})", row)
+
+
+@pytest.mark.parametrize(
+    ("forgery", "told"),
+    [
+        ("update deposit_totals set count = 2", "count of its settled deposits: expected 1, found 2"),
+        (
+            "update deposit_totals set numerator = '11'",
+            "worth of its settled deposits, in parts: expected 10, found 11",
+        ),
+        ("delete from deposit_totals", "count of its settled deposits: expected 1, found 0"),
+        ("update deposits set worth = '9/1'", "worth of its settled deposits, in parts: expected 9, found 10"),
+    ],
+)
+async def test_an_invoice_that_is_judged_by_other_deposits_than_its_own_is_found(
+    tmp_path: Path, forgery: str, told: str
+) -> None:
+    node = SimNode(tmp_path)
+    await node.mine()
+    invoice_id = node.create("10")
+    node.pay(invoice_id, 10 * DOLLAR)
+    await node.mine(2)
+    node.check()
+    node.run(forgery)
+    assert [str(each) for each in node.database.read(audit, node.catalogue)] == [f"{invoice_id}: {told}"]

@@ -129,10 +129,9 @@ class Shop(RuleBasedStateMachine):
     @invariant()
     def nothing_is_paid_with_less_than_it_asks_for_unless_accepted(self) -> None:
         for invoice_id in self.ids:
-            loaded = self.node.invoice(invoice_id)
-            record = loaded.record
+            record = self.node.invoice(invoice_id).record
             if record.status == "paid" and record.accepted is None:
-                final = sum(p.deposit.worth or 0 for p in loaded.deposits if p.deposit.stage == "settled")
+                final = sum(each.worth or 0 for each in self.node.deposits(invoice_id) if each.stage == "settled")
                 assert final >= (record.amount or record.min_amount or 1)
 
 

@@ -1,11 +1,13 @@
 """A database that an older version wrote keeps what is in it."""
 
+from fractions import Fraction
 from pathlib import Path
 
 import apsw
 import pytest
 
 from paynode.store import database as databases
+from paynode.store import deposit_totals
 from paynode.store.database import Database
 from paynode.store.invoices import INVOICE
 from paynode.store.outbox import ATTEMPT, DELIVERY
@@ -28,6 +30,21 @@ insert into webhook_endpoints (id, store_id, url, events, secret, state, created
 insert into events values ('evt_1', 'sto_1', 'ping', 'whe_1', 1, x'7b7d', 5);
 insert into deliveries values ('dlv_1', 'sto_1', 'whe_1', 'evt_1', 'due', 1, 7, 5);
 insert into delivery_attempts values ('dlv_1', 1, 6, 500, 3, null, 'no');
+"""
+OLD_DEPOSITS = """
+insert into stores values ('sto_1', 'main', 0, 1);
+insert into invoice_groups (store_id, type, status, payment_state, sweep_state, screening, is_late, is_archived,
+    currency, methods) values ('sto_1', 'reusable', 'open', 'exact', 'swept', 'not_screened', 0, 0, 'USD', ' a_b ');
+insert into invoices (serial, group_no, id, store_id, type, status, payment_state, sweep_state, currency, under_percent,
+    over_percent, is_late_accepted, quote_seconds, monitor_seconds, created_at, updated_at, min_amount)
+    values (1, 1, 'inv_1', 'sto_1', 'reusable', 'open', 'exact', 'swept', 'USD', '0', '0', 0, 900, 604800, 1, 1, '0.1');
+insert into chain_rows select value, 'a', 'in', 'log', 'x', 'a_b', '1', null, value, value, value, null, value, 0, '',
+    '', null, 0, 1, 2, null from json_each('[1, 2, 3, 4, 5]');
+insert into deposits (id, row_id, store_id, invoice_id, address_invoice_id, network, address, method, units, stage,
+    worth, seen_at, is_late, detected_at, lost, withdrawn, screening, is_held)
+    select 'dep_' || (value ->> 0), value ->> 0, 'sto_1', 'inv_1', 'inv_1', 'a', 'x', 'a_b', '1', 'settled',
+    value ->> 1, 1, 0, 1, '0', '0', 'not_screened', 0 from json_each('[[1, "1/10"], [2, "{just_less}"], [3, "{much}"],
+    [4, "{much}"], [5, null]]');
 """
 
 
@@ -71,4 +88,18 @@ def test_deliveries_keep_their_attempts_when_callbacks_come(tmp_path: Path, monk
     attempt = ATTEMPT.decode(row)
     assert (attempt.delivery_id, attempt.status, attempt.response_excerpt) == ("dlv_1", 500, "no")
     assert database.read(lambda tx: tx.rows("pragma foreign_key_check")) == []
+    database.close()
+
+
+def test_deposits_are_counted_exactly_when_their_totals_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = OLD_DEPOSITS.format(just_less=f"{10**29 - 1}/{10**30}", much=f"{10**40 + 1}/7")
+    database = migrated(tmp_path, monkeypatch, rows, "create table deposit_totals")
+    found = {(each.worth, each.count, each.is_too_small) for each in database.read(deposit_totals.of_invoice, "inv_1")}
+    assert found == {
+        (Fraction(1, 10), 1, False),
+        (Fraction(10**29 - 1, 10**30), 1, True),
+        (Fraction(2 * 10**40 + 2, 7), 2, False),
+        (None, 1, False),
+    }
+    assert database.read(deposit_totals.first_difference) is None
     database.close()

@@ -11,7 +11,7 @@ from paynode.api.body import Form, Nothing
 from paynode.api.lists import ListView, page_answer, stores_of
 from paynode.api.method_names import named
 from paynode.api.parameters import IdOf
-from paynode.api.query import LIMIT_MAX, CountedPageQuery
+from paynode.api.query import LIMIT_MAX, CountedPageQuery, PageQuery
 from paynode.api.routes import Call, Routes, answer
 from paynode.domain.deposit import Stage
 from paynode.domain.errors import FieldProblem, Invalid, NotFound
@@ -37,6 +37,12 @@ class ReleaseForm(Form, frozen=True):
 
 class AssignForm(Form, frozen=True):
     invoice: Annotated[str, Meta(max_length=30)]
+
+
+class DepositsQuery(PageQuery, frozen=True):
+    """Of an invoice's deposits."""
+
+    prefix: ClassVar[str] = "dep"
 
 
 class DepositListQuery(CountedPageQuery, frozen=True):

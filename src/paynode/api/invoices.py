@@ -3,10 +3,11 @@
 from paynode.api.body import Nothing
 from paynode.api.conflicts import NOT_OPEN, NOT_PROVISIONED
 from paynode.api.deliveries import DeliveriesQuery, delivery_view
+from paynode.api.deposits import DepositsQuery
 from paynode.api.events import EventsQuery
 from paynode.api.invoice_form import InvoiceForm, read_invoice
 from paynode.api.invoice_query import InvoiceListQuery, invoice_filter
-from paynode.api.lists import ListView, list_answer, page_answer
+from paynode.api.lists import ListView, page_answer
 from paynode.api.method_names import named
 from paynode.api.routes import Call, Routes, answer
 from paynode.operations import creating, invoices, loading
@@ -18,8 +19,9 @@ from paynode.operations.views.invoice import InvoiceView
 from paynode.operations.views.invoice import invoice as invoice_view
 from paynode.operations.views.webhooks import DeliveryView, EventView
 from paynode.operations.views.webhooks import event as event_view
-from paynode.store import invoice_lists, outbox
+from paynode.store import deposit_lists, invoice_lists, outbox
 from paynode.store.database import Tx
+from paynode.store.deposit_lists import DepositFilter
 
 routes = Routes()
 
@@ -116,11 +118,12 @@ def provision(call: Call[Nothing], tx: Tx) -> Answer:
     return _answer(call, loaded)
 
 
-@routes.get("/v1/invoices/<invoice_id>/deposits", scope="deposits:read", shows=ListView[DepositView])
-def deposits(call: Call[Nothing], tx: Tx) -> Answer:
+@routes.get("/v1/invoices/<invoice_id>/deposits", DepositsQuery, scope="deposits:read", shows=ListView[DepositView])
+def deposits(call: Call[DepositsQuery], tx: Tx) -> Answer:
     """List what came in for an invoice."""
     loaded = loading.load(tx, call.path["invoice_id"], call.store_id)
-    return list_answer(deposit_view(call.node.catalogue, placed, loaded) for placed in loaded.deposits)
+    found = deposit_lists.page_of(tx, DepositFilter(invoice_id=loaded.record.id), call.form.page)
+    return page_answer(found.map(lambda placed: deposit_view(call.node.catalogue, placed, loaded)))
 
 
 @routes.get("/v1/invoices/<invoice_id>/events", EventsQuery, scope="events:read", shows=ListView[EventView])

@@ -75,12 +75,13 @@ class Tolerance:
 
 @dataclass(frozen=True, slots=True)
 class Payment:
-    """One deposit as its invoice sees it."""
+    """One deposit as its invoice sees it, or several that differ in nothing but their worth, taken together."""
 
     worth: Fraction  # in the invoice's currency
     stage: deposit.Stage
     is_late: bool
     is_held: bool = False  # something is known against its senders: it counts only if it was settled before
+    is_too_small: bool = False  # less than a reusable invoice takes: it is kept and shown, and counts for nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,13 +129,13 @@ def payment_state(invoice: Invoice, seen: Fraction) -> PaymentState:
 
 
 def is_too_small(invoice: Invoice, worth: Fraction) -> bool:
-    """Whether a payment is less than a reusable invoice takes: it is kept and shown, and counts for nothing."""
+    """Whether a single payment is less than a reusable invoice takes."""
     return invoice.type is Type.REUSABLE and worth < least_exact(invoice)
 
 
-def counting(invoice: Invoice, payments: Iterable[Payment]) -> tuple[Payment, ...]:
-    """The payments that count for the invoice."""
-    return tuple(payment for payment in payments if not is_too_small(invoice, payment.worth))
+def counting(payments: Iterable[Payment]) -> tuple[Payment, ...]:
+    """The payments that count for their invoice."""
+    return tuple(payment for payment in payments if not payment.is_too_small)
 
 
 def seen_worth(payments: Iterable[Payment]) -> Fraction:
@@ -190,7 +191,7 @@ def advance(invoice: Invoice, payments: Iterable[Payment]) -> tuple[Invoice, tup
     after = judge(invoice, payments)
     if after is not invoice.status and after not in NEXT[invoice.status]:
         raise UnlawfulStep(invoice.status, after)
-    seen = seen_worth(counting(invoice, payments))
+    seen = seen_worth(counting(payments))
     changed = replace(
         invoice,
         status=after,

@@ -11,7 +11,7 @@ from paynode.domain.chain import Pair, RowSource, confirmations, time_judged
 from paynode.domain.deposit import Stage
 from paynode.domain.errors import RateUnavailable
 from paynode.domain.events import EventType
-from paynode.domain.invoice import Type
+from paynode.domain.invoice import Type, is_too_small
 from paynode.domain.quote import quote_for, worth_at_rate, worth_in_quote
 from paynode.domain.sweep import DepositSweep, Wait
 from paynode.operations import collecting, held, loading
@@ -78,7 +78,7 @@ def arrived(tx: Tx, catalogue: Catalogue, row: RowRecord, touched: Touched, now:
         is_held=is_held,
     )
     if loaded is not None:
-        record = replace(record, worth=worth(tx, catalogue, loaded, record))
+        record = valued(tx, catalogue, loaded, record)
     deposits.add(tx, record)
     held.begin(tx, record, replaced, now)
     if replaced is not None:  # the same payment: what collects it does so wherever it was mined
@@ -122,7 +122,7 @@ def became_final(tx: Tx, catalogue: Catalogue, row: RowRecord) -> bool:
     if row.credited != record.units:
         known = replace(record, units=row.credited)
         if record.invoice_id is not None:
-            known = replace(known, worth=worth(tx, catalogue, loading.load(tx, record.invoice_id), known))
+            known = valued(tx, catalogue, loading.load(tx, record.invoice_id), known)
         deposits.save(tx, known)
     return True
 
@@ -162,7 +162,7 @@ def judge_stage(
     if record.invoice_id is not None and (is_newly_final or record.worth is None):
         loaded = loading.load(tx, record.invoice_id)
         if record.worth is None or loaded.record.type is Type.REUSABLE:
-            changed = replace(changed, worth=worth(tx, catalogue, loaded, changed))
+            changed = valued(tx, catalogue, loaded, changed)
     if changed == record:
         return False
     assert stage is record.stage or stage in machine.NEXT[record.stage], "a deposit's stages follow its row"
@@ -202,7 +202,13 @@ def is_late(loaded: LoadedInvoice, seen_at: datetime) -> bool:
     return any(end is not None and seen_at > end for end in ends)
 
 
-def worth(tx: Tx, catalogue: Catalogue, loaded: LoadedInvoice, record: DepositRecord) -> Fraction | None:
+def valued(tx: Tx, catalogue: Catalogue, loaded: LoadedInvoice, record: DepositRecord) -> DepositRecord:
+    """The deposit with what it is worth to this invoice, as far as that is known."""
+    known = _worth(tx, catalogue, loaded, record)
+    return replace(record, worth=known, is_too_small=known is not None and is_too_small(loaded.machine, known))
+
+
+def _worth(tx: Tx, catalogue: Catalogue, loaded: LoadedInvoice, record: DepositRecord) -> Fraction | None:
     """What the deposit is worth to this invoice; None while no rate of its moment is known.
 
     Outside of a quote it is worth a rate: in a coin that the invoice does not offer, without an amount to quote, or

@@ -10,7 +10,7 @@ from paynode.domain.deposit import Stage
 from paynode.domain.errors import Conflict, NotFound
 from paynode.domain.events import EventType
 from paynode.operations import loading
-from paynode.operations.arrivals import is_late, tell_deposit, worth
+from paynode.operations.arrivals import is_late, tell_deposit, valued
 from paynode.operations.catalogue import Catalogue
 from paynode.operations.judging import judge_again
 from paynode.store import deposits
@@ -42,7 +42,7 @@ def assign(
     if record.stage is Stage.ORPHANED:
         raise Conflict("deposit_orphaned", "The chain took this deposit back; if it returns, it is a new deposit.")
     record = replace(record, invoice_id=invoice_id, is_late=is_late(loaded, record.seen_at))
-    record = replace(record, worth=worth(tx, catalogue, loaded, record))
+    record = valued(tx, catalogue, loaded, record)
     deposits.save(tx, record)
     placed = replace(placed, deposit=record)
     if record.is_late:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from paynode.domain.ledger import ON_CHAIN
 from paynode.operations.catalogue import Catalogue
-from paynode.store import chain_rows, deposits, ledger
+from paynode.store import chain_rows, deposit_totals, deposits, ledger
 from paynode.store.database import Tx
 
 
@@ -12,7 +12,7 @@ from paynode.store.database import Tx
 class Mismatch:
     """Two reckonings that should agree and do not."""
 
-    method: str
+    method: str  # or the invoice
     what: str
     expected_units: int
     found_units: int
@@ -42,4 +42,19 @@ def audit(tx: Tx, catalogue: Catalogue) -> list[Mismatch]:
     for deposit_id, method, units, taken in deposits.taken(tx):
         if taken > units:
             found.append(Mismatch(method, f"collected or gone of deposit {deposit_id}, at most", units, taken))
+    found += _wrong_totals(tx)
     return found
+
+
+def _wrong_totals(tx: Tx) -> list[Mismatch]:
+    """The first invoice whose deposits are not what it is judged by."""
+    difference = deposit_totals.first_difference(tx)
+    if difference is None:
+        return []
+    given, kept = difference
+    first = min((each for each in difference if each is not None), key=lambda each: each.invoice_id)
+    counts = [0 if each is None else each.count for each in (given, kept)]
+    if counts[0] != counts[1]:
+        return [Mismatch(first.invoice_id, f"count of its {first.stage} deposits", *counts)]
+    units = [0 if each is None else each.numerator for each in (given, kept)]
+    return [Mismatch(first.invoice_id, f"worth of its {first.stage} deposits, in parts", *units)]

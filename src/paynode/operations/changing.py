@@ -78,7 +78,7 @@ def delete(tx: Tx, catalogue: Catalogue, invoice_id: str, now: datetime, store_i
         Conflict: it had an address or a deposit.
     """
     loaded = loading.load(tx, invoice_id, store_id)
-    if loaded.addresses or loaded.deposits:
+    if loaded.addresses or loaded.deposit_count:
         raise Conflict("invoice_in_use", "This invoice had an address, and money may come to it: archive it.")
     tell(tx, catalogue, loaded, [EventType.INVOICE_DELETED], now)
     invoices.delete(tx, invoice_id)

@@ -62,7 +62,7 @@ def cancel_by_payer(tx: Tx, catalogue: Catalogue, invoice_id: str, now: datetime
         return loaded
     if not catalogue.payer_may_cancel(loaded.record.store_id) or loaded.record.type is not Type.ONE_TIME:
         raise Conflict("cancel_not_allowed", "Only the shop can cancel this invoice.")
-    if loaded.deposits:
+    if loaded.deposit_count:
         raise Conflict("invoice_has_deposits", "Money has come to this invoice already: only the shop can cancel it.")
     return cancel(tx, catalogue, invoice_id, now)
 

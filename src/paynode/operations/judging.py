@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from paynode.domain import deposit as deposit_machine
+from paynode.domain.deposit import Stage
 from paynode.domain.events import EventType
 from paynode.domain.invoice import Status, UnlawfulStep, advance
 from paynode.domain.screening import invoice_screening
@@ -19,7 +19,7 @@ from paynode.operations.catalogue import Catalogue
 from paynode.operations.loading import LoadedInvoice
 from paynode.operations.outflows import pause
 from paynode.operations.views.invoice import invoice as invoice_view
-from paynode.store import bells, invoices
+from paynode.store import bells, deposits, invoices
 from paynode.store.database import Tx
 from paynode.store.invoices import InvoiceRecord
 
@@ -42,7 +42,7 @@ def judge_again(
         log.error("invoice_set_aside", invoice=invoice_id, step=str(step))
         reason = f"The chain's facts ask for a step that is not lawful ({step}). Look at its deposits, then tell us."
         after, events = replace(before, set_aside=reason, updated_at=now), (EventType.INVOICE_UPDATED,)
-        for network in sorted({placed.deposit.network for placed in loaded.deposits}):
+        for network in sorted(deposits.networks_of_invoice(tx, invoice_id)):
             pause(tx, catalogue, network, "", f"invoice {invoice_id} cannot be judged", now)
     told = [*first, *events]
     if after == before and not told:
@@ -77,9 +77,7 @@ def tell(
 def _judged(loaded: LoadedInvoice, now: datetime) -> tuple[InvoiceRecord, Sequence[EventType]]:
     machine, events = advance(loaded.machine, loaded.payments)
     record = loaded.record
-    standing = [
-        placed.deposit for placed in loaded.deposits if placed.deposit.stage is not deposit_machine.Stage.ORPHANED
-    ]
+    standing = [total for total in loaded.totals if total.stage is not Stage.ORPHANED]
     return (
         replace(
             record,

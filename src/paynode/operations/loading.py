@@ -1,4 +1,4 @@
-"""An invoice with all that belongs to it, loaded at once."""
+"""An invoice with all that belongs to it, loaded at once; of its deposits, which have no end, totals and the newest."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,12 +10,15 @@ from paynode.domain.events import EventType
 from paynode.domain.invoice import Invoice, Payment, Tolerance
 from paynode.domain.quote import Price, Quote
 from paynode.domain.screening import Verdict
-from paynode.store import callbacks, chain, deposits, holdings, invoices
+from paynode.store import callbacks, chain, deposit_totals, deposits, holdings, invoices
 from paynode.store.callbacks import CallbackRecord
 from paynode.store.database import Tx
+from paynode.store.deposit_totals import Total
 from paynode.store.deposits import PlacedDeposit
 from paynode.store.holdings import HoldingRecord
 from paynode.store.invoices import InvoiceRecord, MethodRecord
+
+DEPOSITS_SHOWN = 100  # the newest; of a reusable invoice there is no end, and each event shows the invoice
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +27,9 @@ class LoadedInvoice:
     methods: Sequence[MethodRecord]
     quotes: Mapping[str, Sequence[Quote]]  # by method, oldest first
     addresses: Mapping[str, HoldingRecord]  # by family
-    deposits: Sequence[PlacedDeposit]
-    head_numbers: Mapping[str, int]  # by network, of those with a deposit
+    totals: Sequence[Total]  # of all deposits, by kind
+    newest: Sequence[PlacedDeposit]  # those that are shown, oldest first
+    head_numbers: Mapping[str, int]  # by network
     callback: CallbackRecord | None = None
 
     @property
@@ -36,17 +40,23 @@ class LoadedInvoice:
 
     @property
     def payments(self) -> tuple[Payment, ...]:
-        """The deposits as the machine judges them; one without a known rate is worth nothing yet."""
+        """The deposits as the machine judges them, kind by kind; one without a known rate is worth nothing yet."""
         return tuple(
             Payment(
-                placed.deposit.worth,
-                placed.deposit.stage,
-                placed.deposit.is_late,
-                is_held=placed.deposit.is_held and placed.deposit.screening is Verdict.FLAGGED,
+                total.worth,
+                total.stage,
+                total.is_late,
+                is_held=total.is_held and total.screening is Verdict.FLAGGED,
+                is_too_small=total.is_too_small,
             )
-            for placed in self.deposits
-            if placed.deposit.worth is not None
+            for total in self.totals
+            if total.worth is not None
         )
+
+    @property
+    def deposit_count(self) -> int:
+        """How many there ever were, those included that the chain took back."""
+        return sum(total.count for total in self.totals)
 
     @property
     def machine(self) -> Invoice:
@@ -96,14 +106,13 @@ def load(tx: Tx, invoice_id: str, store_id: str | None = None) -> LoadedInvoice:
 
 def with_parts(tx: Tx, record: InvoiceRecord) -> LoadedInvoice:
     """The same, of a record at hand."""
-    placed = deposits.of_invoice(tx, record.id)
-    heads = {name: chain.network(tx, name).head_number or 0 for name in {p.deposit.network for p in placed}}
     return LoadedInvoice(
         record,
         invoices.methods(tx, record.id),
         invoices.quotes(tx, record.id),
         holdings.of_invoice(tx, record.id),
-        placed,
-        heads,
+        deposit_totals.of_invoice(tx, record.id),
+        deposits.newest_of_invoice(tx, record.id, DEPOSITS_SHOWN),
+        chain.head_numbers(tx),
         callbacks.of_invoice(tx, record.id),
     )

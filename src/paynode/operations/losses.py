@@ -31,7 +31,9 @@ def brought_less(tx: Tx, row: RowRecord, touched: Touched) -> None:
     log.warning("credit_lowered", network=row.network, address=row.address, method=row.method, units=row.credited)
     record = deposits.of_row(tx, row.id)
     if record is not None:
-        deposits.save(tx, replace(record, units=row.credited, worth=None))  # `age` reckons its worth anew
+        deposits.save(
+            tx, replace(record, units=row.credited, worth=None, is_too_small=False)
+        )  # `age` reckons its worth anew
         if record.invoice_id is not None:
             touched.add(record.invoice_id)
 

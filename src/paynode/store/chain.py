@@ -35,6 +35,11 @@ def network(tx: Tx, name: str) -> NetworkRecord:
     return NetworkRecord(name) if row is None else NETWORK.decode(row)
 
 
+def head_numbers(tx: Tx) -> dict[str, int]:
+    """The newest block of each network that was ever seen."""
+    return dict(tx.rows("select network, head_number from networks where head_number is not null"))
+
+
 def save_network(tx: Tx, record: NetworkRecord) -> None:
     sets = ", ".join(f"{name} = excluded.{name}" for name in NETWORK.names)
     tx.run(f"{NETWORK.insert('networks')} on conflict do update set {sets}", NETWORK.encode(record))

@@ -15,6 +15,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import apsw
 
+from paynode.store import exact
 from paynode.store.bells import Bells
 
 APPLICATION_ID = 0x70_61_79_6E  # "payn", https://www.sqlite.org/pragma.html#pragma_application_id
@@ -251,6 +252,7 @@ def in_memory(*, before_commit: Callable[[], None] = _nothing, after_commit: Cal
     """A database that is gone when closed, for tests and for reckoning; the hooks are those of `open`."""
     _check_library()
     connection = apsw.Connection(":memory:")
+    exact.register(connection)
     _exhaust(connection, "pragma foreign_keys = on")
     _migrate(connection)
     return Database(connection, before_commit=before_commit, after_commit=after_commit)
@@ -264,6 +266,7 @@ def _check_library() -> None:
 def _connect(path: Path) -> apsw.Connection:
     connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
     connection.set_busy_timeout(BUSY_MS)
+    exact.register(connection)
     _exhaust(connection, "pragma synchronous = full")  # WAL with NORMAL may lose a commit when power fails (I21)
     _exhaust(connection, "pragma foreign_keys = on")
     _exhaust(connection, "pragma trusted_schema = off")

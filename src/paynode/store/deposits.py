@@ -10,8 +10,10 @@ from typing import Any
 from paynode.domain.deposit import Stage
 from paynode.domain.screening import Verdict
 from paynode.domain.sweep import DepositSweep, Wait
+from paynode.store import deposit_totals
 from paynode.store.chain_rows import ROW, RowRecord
 from paynode.store.database import Tx
+from paynode.store.deposit_totals import Total
 from paynode.store.ids import next_id
 from paynode.store.records import Columns, Units
 from paynode.store.screening import SCREENING, ScreeningRecord
@@ -41,6 +43,7 @@ class DepositRecord:
     withdrawn: Units  # taken by the merchant with a wallet
     screening: Verdict = Verdict.NOT_SCREENED
     is_held: bool = False  # kept back by screening
+    is_too_small: bool = False  # less than its reusable invoice takes
 
 
 DEPOSIT = Columns(DepositRecord)
@@ -81,10 +84,31 @@ def new_deposit_id(tx: Tx, now: datetime) -> str:
 
 def add(tx: Tx, record: DepositRecord) -> None:
     tx.run(DEPOSIT.insert("deposits"), DEPOSIT.encode(record))
+    deposit_totals.move(tx, None, _counted(record))
 
 
 def save(tx: Tx, record: DepositRecord) -> None:
+    before = placed(tx, record.id).deposit
     tx.run(DEPOSIT.update("deposits", "id"), DEPOSIT.encode(record))
+    deposit_totals.move(tx, _counted(before), _counted(record))
+
+
+def _counted(record: DepositRecord) -> Total | None:
+    """What a deposit is of its invoice's totals."""
+    if record.invoice_id is None:
+        return None
+    return Total(
+        invoice_id=record.invoice_id,
+        stage=record.stage,
+        is_late=record.is_late,
+        is_held=record.is_held,
+        is_too_small=record.is_too_small,
+        screening=record.screening,
+        sweep_state=record.sweep_state,
+        denominator=Units(0 if record.worth is None else record.worth.denominator),
+        count=1,
+        numerator=Units(0 if record.worth is None else record.worth.numerator),
+    )
 
 
 def placed(tx: Tx, deposit_id: str) -> PlacedDeposit:
@@ -101,6 +125,17 @@ def by_id(tx: Tx, deposit_id: str) -> PlacedDeposit | None:
 
 def of_invoice(tx: Tx, invoice_id: str) -> list[PlacedDeposit]:
     return _placed(tx.rows(f"{_JOINED} where d.invoice_id = ? order by d.id", (invoice_id,)))
+
+
+def newest_of_invoice(tx: Tx, invoice_id: str, count: int) -> list[PlacedDeposit]:
+    """The newest of an invoice's deposits, oldest first."""
+    found = tx.rows(f"{_JOINED} where d.invoice_id = ? order by d.id desc limit ?", (invoice_id, count))
+    return _placed(found[::-1])
+
+
+def networks_of_invoice(tx: Tx, invoice_id: str) -> set[str]:
+    """The networks on which an invoice has a deposit."""
+    return {name for (name,) in tx.rows("select distinct network from deposits where invoice_id = ?", (invoice_id,))}
 
 
 def of_row(tx: Tx, row_id: int) -> DepositRecord | None:

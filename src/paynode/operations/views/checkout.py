@@ -96,7 +96,7 @@ def checkout(catalogue: Catalogue, loaded: LoadedInvoice, now: datetime) -> Chec
 def _may_cancel(catalogue: Catalogue, loaded: LoadedInvoice) -> bool:
     """Whether the payer may withdraw it now."""
     record = loaded.record
-    is_untouched = record.type is Type.ONE_TIME and record.status is Status.OPEN and not loaded.deposits
+    is_untouched = record.type is Type.ONE_TIME and record.status is Status.OPEN and not loaded.deposit_count
     return is_untouched and catalogue.payer_may_cancel(record.store_id)
 
 

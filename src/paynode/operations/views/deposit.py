@@ -3,7 +3,6 @@
 from msgspec import field
 
 from paynode.domain.deposit import Stage
-from paynode.domain.invoice import is_too_small
 from paynode.domain.money import format_units
 from paynode.domain.screening import Verdict
 from paynode.domain.sweep import DepositSweep, Wait
@@ -85,7 +84,7 @@ def deposit(
         confirmations=depth,
         confirmations_required=required,
         late=record.is_late,
-        below_minimum=loaded is not None and record.worth is not None and is_too_small(loaded.machine, record.worth),
+        below_minimum=record.is_too_small,
         replaces=record.replaces,
         screening=record.screening,
         screening_source=asked.source or None,

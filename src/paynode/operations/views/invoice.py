@@ -27,8 +27,6 @@ from paynode.operations.views.shapes import (
 )
 from paynode.store.invoices import InvoiceRecord
 
-DEPOSITS_SHOWN = 100  # the newest; of a reusable invoice there is no end, and each event shows the invoice
-
 
 class ToleranceView(View, frozen=True):
     under_percent: Amount
@@ -88,7 +86,7 @@ class InvoiceView(View, frozen=True, tag_field="object", tag="invoice"):
 
 def invoice(catalogue: Catalogue, loaded: LoadedInvoice, now: datetime) -> InvoiceView:
     record = loaded.record
-    payments = counting(loaded.machine, loaded.payments)
+    payments = counting(loaded.payments)
     seen, price = seen_worth(payments), None if record.amount is None else Fraction(record.amount)
     amount = partial(amount_of, catalogue, record.currency)
     return InvoiceView(
@@ -125,8 +123,8 @@ def invoice(catalogue: Catalogue, loaded: LoadedInvoice, now: datetime) -> Invoi
         metadata=json.loads(record.metadata),
         language=record.language,
         methods=[method(catalogue, loaded, entry, now) for entry in loaded.methods],
-        deposits=[deposit(catalogue, placed, loaded) for placed in loaded.deposits[-DEPOSITS_SHOWN:]],
-        deposit_count=len(loaded.deposits),
+        deposits=[deposit(catalogue, placed, loaded) for placed in loaded.newest],
+        deposit_count=loaded.deposit_count,
         checkout_url=f"{catalogue.public_url}/i/{record.id}",
         success_url=record.success_url,
         fail_url=record.fail_url,
