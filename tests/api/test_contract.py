@@ -78,6 +78,16 @@ def test_every_problem_is_named_where_it_can_happen(document: Any) -> None:
     assert named == set(problem_types()) - {"method_not_allowed"}  # of no route: the path's method is wrong
 
 
+def test_no_text_that_callers_send_may_hold_nul_be_it_a_value_a_key_or_an_item(document: Any) -> None:
+    schemas = document["components"]["schemas"]
+    metadata = schemas["InvoiceForm"]["properties"]["metadata"]["anyOf"][0]
+    name = schemas["InvoiceForm"]["properties"]["name"]["anyOf"][0]
+    texts = [name, metadata["propertyNames"], metadata["additionalProperties"]]
+    for text in [*texts, schemas["SelectionForm"]["properties"]["invoices"]["items"]]:
+        assert re.search(text["pattern"], "two\nlines, caf\u00e9")
+        assert not re.search(text["pattern"], "a\0b")
+
+
 async def test_every_operation_is_public_or_demands_its_scope(world: World, document: Any) -> None:
     """Walked from the document alone: no key, an unknown one, all scopes but its own, its own, and that one revoked."""
     everything = {operation.scope for operation in operations(document)} - {None}

@@ -12,12 +12,13 @@ from typing import Any
 import msgspec
 from msgspec import inspect
 
-from paynode.api.body import Number, WebUrl
+from paynode.api.body import Form, Number, WebUrl
 
 Schema = dict[str, Any]
 
 PREFIX = "#/components/schemas/"
 DECIMAL_PATTERN = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?$"
+TEXT_PATTERN = r"^[^\u0000]*$"  # of what callers send: a body with NUL is malformed
 _SHARED_WORDS = frozenset({"Account", "Status", "State", "Stage", "Wait"})
 
 
@@ -54,14 +55,31 @@ def _schema(name: str, kind: Any) -> Schema:
     schema: Schema = _renamed(written[_bare(kind)], inner)
     if "properties" in schema:
         schema["properties"] = {field: _without_default(each) for field, each in schema["properties"].items()}
+    if isinstance(kind, type) and issubclass(kind, Form):
+        schema = _without_nul(schema)
     return {**schema, "title": name}
+
+
+def _without_nul(value: Any) -> Any:
+    """The schema with its free texts, those of keys too, as bodies take them."""
+    match value:
+        case {"type": "string"} if not value.keys() & {"pattern", "format", "enum"}:
+            return {**value, "pattern": TEXT_PATTERN}
+        case {"propertyNames": names}:
+            rest = {key: _without_nul(item) for key, item in value.items()}
+            return {**rest, "propertyNames": {**names, "pattern": TEXT_PATTERN}}
+        case dict():
+            return {key: _without_nul(item) for key, item in value.items()}
+        case list():
+            return [_without_nul(item) for item in value]
+    return value
 
 
 def _without_default(field: Schema) -> Schema:
     """The field with its default in words: generators take one that has a `default` for one that must be there."""
     default = field.get("default")
     found = {key: value for key, value in field.items() if key != "default"}
-    if default is None or default in ([], {}):
+    if default is None or default in ([], {}, ()):
         return found
     said = f"By default `{msgspec.json.encode(default).decode()}`."
     return {**found, "description": f"{found['description']} {said}" if "description" in found else said}
