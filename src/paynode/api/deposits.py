@@ -173,7 +173,7 @@ def release(call: Call[ReleaseForm], tx: Tx) -> Answer:
 def deposit_shown(call: Call[Any], tx: Tx, placed: PlacedDeposit) -> DepositView:
     """A deposit with what its invoice says of it."""
     record = placed.deposit
-    loaded = None if record.invoice_id is None else loading.load(tx, record.invoice_id)
+    loaded = None if record.invoice_id is None else loading.facts(tx, record.invoice_id)
     head_number = chain.network(tx, record.network).head_number or 0
     return deposit(call.node.catalogue, placed, loaded, head_number)
 

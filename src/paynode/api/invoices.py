@@ -121,7 +121,7 @@ def provision(call: Call[Nothing], tx: Tx) -> Answer:
 @routes.get("/v1/invoices/<invoice_id>/deposits", DepositsQuery, scope="deposits:read", shows=ListView[DepositView])
 def deposits(call: Call[DepositsQuery], tx: Tx) -> Answer:
     """List what came in for an invoice."""
-    loaded = loading.load(tx, call.path["invoice_id"], call.store_id)
+    loaded = loading.facts(tx, call.path["invoice_id"], call.store_id)
     found = deposit_lists.page_of(tx, DepositFilter(invoice_id=loaded.record.id), call.form.page)
     return page_answer(found.map(lambda placed: deposit_view(call.node.catalogue, placed, loaded)))
 

@@ -18,7 +18,7 @@ from paynode.operations import collecting, held, loading
 from paynode.operations.announcing import announce
 from paynode.operations.carousel import attribute
 from paynode.operations.catalogue import Catalogue
-from paynode.operations.loading import LoadedInvoice
+from paynode.operations.loading import InvoiceFacts
 from paynode.operations.pricing import rate_of
 from paynode.operations.views.deposit import deposit as deposit_view
 from paynode.store import chain, chain_rows, deposits, sweeps, watches
@@ -47,7 +47,7 @@ def arrived(tx: Tx, catalogue: Catalogue, row: RowRecord, touched: Touched, now:
     holder, loaded = attribute(tx, catalogue, row, catalogue.family(row.network))
     replaced = _replaced(tx, row)
     if replaced is not None and replaced.invoice_id is not None:  # it counts as before its block left
-        loaded = loading.load(tx, replaced.invoice_id)
+        loaded = loading.facts(tx, replaced.invoice_id)
     seen_at = _seen_at(row, holder)
     if replaced is not None:
         seen_at = min(seen_at, replaced.seen_at)
@@ -94,7 +94,7 @@ def arrived(tx: Tx, catalogue: Catalogue, row: RowRecord, touched: Touched, now:
     touched.add(loaded.record.id, EventType.INVOICE_DEPOSIT_DETECTED)
 
 
-def _seen_at(row: RowRecord, holder: LoadedInvoice) -> datetime:
+def _seen_at(row: RowRecord, holder: InvoiceFacts) -> datetime:
     """The moment that judges a transfer; where nothing tells since when it may be there, since its invoice is."""
     is_open_below = row.source is RowSource.UNPLACED and row.earliest_at is None
     return min(holder.record.created_at, row.block_at) if is_open_below else time_judged(row.as_row())
@@ -107,7 +107,7 @@ def left(tx: Tx, catalogue: Catalogue, row: RowRecord, touched: Touched, now: da
         return False
     deposits.save(tx, replace(record, stage=Stage.ORPHANED, sweep_wait=None))
     held.book_each(tx, [record], now)
-    loaded = None if record.invoice_id is None else loading.load(tx, record.invoice_id)
+    loaded = None if record.invoice_id is None else loading.facts(tx, record.invoice_id)
     tell_deposit(tx, catalogue, EventType.DEPOSIT_ORPHANED, deposits.placed(tx, record.id), loaded, now)
     if record.invoice_id is not None:
         touched.add(record.invoice_id)
@@ -122,7 +122,7 @@ def became_final(tx: Tx, catalogue: Catalogue, row: RowRecord) -> bool:
     if row.credited != record.units:
         known = replace(record, units=row.credited)
         if record.invoice_id is not None:
-            known = valued(tx, catalogue, loading.load(tx, record.invoice_id), known)
+            known = valued(tx, catalogue, loading.facts(tx, record.invoice_id), known)
         deposits.save(tx, known)
     return True
 
@@ -160,7 +160,7 @@ def judge_stage(
     if stage is not record.stage and stage in machine.FINAL:
         changed = replace(changed, sweep_wait=Wait.HELD if record.is_held else None)
     if record.invoice_id is not None and (is_newly_final or record.worth is None):
-        loaded = loading.load(tx, record.invoice_id)
+        loaded = loading.facts(tx, record.invoice_id)
         if record.worth is None or loaded.record.type is Type.REUSABLE:
             changed = valued(tx, catalogue, loaded, changed)
     if changed == record:
@@ -179,7 +179,7 @@ def tell_deposit(
     catalogue: Catalogue,
     kind: EventType,
     placed: PlacedDeposit,
-    loaded: LoadedInvoice | None,
+    loaded: InvoiceFacts | None,
     now: datetime,
 ) -> None:
     """Announce something about one deposit, in its invoice's sequence if it has an invoice."""
@@ -196,19 +196,19 @@ def tell_deposit(
     )
 
 
-def is_late(loaded: LoadedInvoice, seen_at: datetime) -> bool:
+def is_late(loaded: InvoiceFacts, seen_at: datetime) -> bool:
     """On time is a chain fact: in a block not later than the deadline (and not after a cancellation)."""
     ends = (loaded.record.expires_at, loaded.record.cancelled_at)
     return any(end is not None and seen_at > end for end in ends)
 
 
-def valued(tx: Tx, catalogue: Catalogue, loaded: LoadedInvoice, record: DepositRecord) -> DepositRecord:
+def valued(tx: Tx, catalogue: Catalogue, loaded: InvoiceFacts, record: DepositRecord) -> DepositRecord:
     """The deposit with what it is worth to this invoice, as far as that is known."""
     known = _worth(tx, catalogue, loaded, record)
     return replace(record, worth=known, is_too_small=known is not None and is_too_small(loaded.machine, known))
 
 
-def _worth(tx: Tx, catalogue: Catalogue, loaded: LoadedInvoice, record: DepositRecord) -> Fraction | None:
+def _worth(tx: Tx, catalogue: Catalogue, loaded: InvoiceFacts, record: DepositRecord) -> Fraction | None:
     """What the deposit is worth to this invoice; None while no rate of its moment is known.
 
     Outside of a quote it is worth a rate: in a coin that the invoice does not offer, without an amount to quote, or

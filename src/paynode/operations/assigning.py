@@ -34,7 +34,7 @@ def assign(
     if placed is None or store_id not in {None, placed.deposit.store_id}:
         raise NotFound("deposit")
     record = placed.deposit
-    loaded = loading.load(tx, invoice_id, record.store_id)
+    loaded = loading.facts(tx, invoice_id, record.store_id)
     if record.invoice_id == invoice_id:
         return placed
     if record.invoice_id is not None:

@@ -20,7 +20,7 @@ from paynode.domain.addresses import (
 from paynode.domain.invoice import CLOSED, Status, Tolerance, Type, judge, seen_worth
 from paynode.operations import loading
 from paynode.operations.catalogue import Catalogue
-from paynode.operations.loading import LoadedInvoice
+from paynode.operations.loading import InvoiceFacts
 from paynode.store import chain, holdings
 from paynode.store.chain_rows import RowRecord
 from paynode.store.database import Tx
@@ -35,12 +35,12 @@ class Fit:
     """An address that may serve the next invoice."""
 
     last: HoldingRecord
-    waiting: Sequence[LoadedInvoice]  # those who may still be paid late on it
+    waiting: Sequence[InvoiceFacts]  # those who may still be paid late on it
     starts: Mapping[str, Start]  # where each network of its family is now
 
 
 def fit_address(
-    tx: Tx, catalogue: Catalogue, loaded: LoadedInvoice, family: Family, account: int, now: datetime
+    tx: Tx, catalogue: Catalogue, loaded: InvoiceFacts, family: Family, account: int, now: datetime
 ) -> Fit | None:
     """The address that has rested longest and fits the invoice; None: there is none, or its chains are out of sight.
 
@@ -63,19 +63,17 @@ def fit_address(
     return None
 
 
-def rests_until(loaded: LoadedInvoice) -> datetime | None:
+def rests_until(loaded: InvoiceFacts) -> datetime | None:
     """When the rest of the invoice's addresses is over; None: never."""
     rest, ends_at = loaded.record.rest_seconds, loaded.record.expires_at
     return None if rest is None or ends_at is None else ends_at + timedelta(seconds=rest)
 
 
-def attribute(
-    tx: Tx, catalogue: Catalogue, row: RowRecord, family: Family
-) -> tuple[LoadedInvoice, LoadedInvoice | None]:
+def attribute(tx: Tx, catalogue: Catalogue, row: RowRecord, family: Family) -> tuple[InvoiceFacts, InvoiceFacts | None]:
     """The invoice that held the address of a transfer (where that is unclear, holds it), and the one it counts for."""
     turns, seen = holdings.turns(tx, family, row.address, row.network), row.as_row()
     turn = holder(seen, turns)
-    present = loading.load(tx, (turn or turns[-1]).invoice_id)
+    present = loading.facts(tx, (turn or turns[-1]).invoice_id)
     if turn is None:
         return present, None
     moment = row.earliest_at or row.block_at
@@ -101,7 +99,7 @@ def _starts(tx: Tx, catalogue: Catalogue, family: Family, now: datetime) -> dict
 
 def _unfit_until(tx: Tx, last: HoldingRecord, starts: Mapping[str, Start], moment: datetime) -> datetime | None:
     """When to ask again about an address that may not be given to another invoice now; None: it may."""
-    held_by = loading.load(tx, last.invoice_id)
+    held_by = loading.facts(tx, last.invoice_id)
     rested_at = rests_until(held_by)
     assert rested_at is not None, "only those of the carousel are asked about"
     if rested_at > moment:  # its deadline was moved
@@ -112,22 +110,22 @@ def _unfit_until(tx: Tx, last: HoldingRecord, starts: Mapping[str, Start], momen
     return moment + max(moment - rested_at, REST_MIN)
 
 
-def _waiting(tx: Tx, family: Family, address: str, moment: datetime, before_turn: int) -> list[LoadedInvoice]:
+def _waiting(tx: Tx, family: Family, address: str, moment: datetime, before_turn: int) -> list[InvoiceFacts]:
     """Those who had the address before, and may still be paid late on it."""
     found = [
-        loading.load(tx, invoice_id)
+        loading.facts(tx, invoice_id)
         for turn, invoice_id in holdings.waiting(tx, family, address, moment)
         if turn < before_turn
     ]
     return [each for each in found if judge(each.machine, each.payments) is not Status.PAID]
 
 
-def _asks(catalogue: Catalogue, loaded: LoadedInvoice) -> dict[str, tuple[Span, ...]]:
+def _asks(catalogue: Catalogue, loaded: InvoiceFacts) -> dict[str, tuple[Span, ...]]:
     """What settles an invoice exactly, by method."""
     return {entry.method: _asked(catalogue, loaded, entry.method) for entry in loaded.methods}
 
 
-def _asked(catalogue: Catalogue, loaded: LoadedInvoice, method: str) -> tuple[Span, ...]:
+def _asked(catalogue: Catalogue, loaded: InvoiceFacts, method: str) -> tuple[Span, ...]:
     record, price, asset = loaded.record, loaded.price, catalogue.assets.get(method)
     if asset is None:  # its network left the config, and so nothing is seen there
         return ()
@@ -138,7 +136,7 @@ def _asked(catalogue: Catalogue, loaded: LoadedInvoice, method: str) -> tuple[Sp
 
 
 def _holding(
-    catalogue: Catalogue, loaded: LoadedInvoice, method: str, start: Start | None, *, is_waiting: bool
+    catalogue: Catalogue, loaded: InvoiceFacts, method: str, start: Start | None, *, is_waiting: bool
 ) -> Holding:
     return Holding(
         invoice_id=loaded.record.id,

@@ -102,7 +102,7 @@ def create_invoice(
         )
         for position, asset in enumerate(assets)
     ]
-    loaded = LoadedInvoice(record, entries, {}, {}, totals=(), newest=(), head_numbers={})
+    loaded = LoadedInvoice(record, entries, {}, {}, totals=(), head_numbers={})
     quotes = locked(tx, catalogue, loaded, entries, now)
     entries = [_deep_enough(tx, catalogue, command, loaded, entry, dict(quotes), now) for entry in entries]
     invoices.add(tx, record, entries)

@@ -22,15 +22,15 @@ DEPOSITS_SHOWN = 100  # the newest; of a reusable invoice there is no end, and e
 
 
 @dataclass(frozen=True, slots=True)
-class LoadedInvoice:
+class InvoiceFacts:
+    """All that an invoice is judged by, and what comes to it."""
+
     record: InvoiceRecord
     methods: Sequence[MethodRecord]
     quotes: Mapping[str, Sequence[Quote]]  # by method, oldest first
     addresses: Mapping[str, HoldingRecord]  # by family
     totals: Sequence[Total]  # of all deposits, by kind
-    newest: Sequence[PlacedDeposit]  # those that are shown, oldest first
     head_numbers: Mapping[str, int]  # by network
-    callback: CallbackRecord | None = None
 
     @property
     def price(self) -> Price | None:
@@ -92,27 +92,60 @@ class LoadedInvoice:
         return confirmations(placed.row.block_number, self.head_numbers.get(placed.deposit.network, 0))
 
 
-def load(tx: Tx, invoice_id: str, store_id: str | None = None) -> LoadedInvoice:
-    """The invoice, whole.
+@dataclass(frozen=True, slots=True)
+class LoadedInvoice(InvoiceFacts):
+    """An invoice as it can be shown."""
+
+    newest: Sequence[PlacedDeposit] = ()  # oldest first
+    callback: CallbackRecord | None = None
+
+
+def facts(tx: Tx, invoice_id: str, store_id: str | None = None) -> InvoiceFacts:
+    """What an invoice is judged by, without what only a look at it needs.
 
     Raises:
         NotFound: there is none, or it is not of the given store.
     """
-    record = invoices.by_id(tx, invoice_id)
-    if record is None or store_id not in {None, record.store_id}:
-        raise NotFound("invoice")
-    return with_parts(tx, record)
+    return _facts_of(tx, _record(tx, invoice_id, store_id))
+
+
+def load(tx: Tx, invoice_id: str, store_id: str | None = None) -> LoadedInvoice:
+    """The invoice as it can be shown.
+
+    Raises:
+        NotFound: there is none, or it is not of the given store.
+    """
+    return with_parts(tx, _record(tx, invoice_id, store_id))
 
 
 def with_parts(tx: Tx, record: InvoiceRecord) -> LoadedInvoice:
     """The same, of a record at hand."""
+    known = _facts_of(tx, record)
     return LoadedInvoice(
+        record,
+        known.methods,
+        known.quotes,
+        known.addresses,
+        known.totals,
+        known.head_numbers,
+        deposits.newest_of_invoice(tx, record.id, DEPOSITS_SHOWN),
+        callbacks.of_invoice(tx, record.id),
+    )
+
+
+def _record(tx: Tx, invoice_id: str, store_id: str | None) -> InvoiceRecord:
+    record = invoices.by_id(tx, invoice_id)
+    if record is None or store_id not in {None, record.store_id}:
+        raise NotFound("invoice")
+    return record
+
+
+def _facts_of(tx: Tx, record: InvoiceRecord) -> InvoiceFacts:
+    return InvoiceFacts(
         record,
         invoices.methods(tx, record.id),
         invoices.quotes(tx, record.id),
         holdings.of_invoice(tx, record.id),
         deposit_totals.of_invoice(tx, record.id),
-        deposits.newest_of_invoice(tx, record.id, DEPOSITS_SHOWN),
         chain.head_numbers(tx),
-        callbacks.of_invoice(tx, record.id),
     )

@@ -11,7 +11,7 @@ from paynode.domain.errors import RateUnavailable
 from paynode.domain.money import Asset
 from paynode.domain.quote import Rate
 from paynode.operations.catalogue import Catalogue
-from paynode.operations.loading import LoadedInvoice
+from paynode.operations.loading import InvoiceFacts
 from paynode.store import rates
 from paynode.store.database import Tx
 
@@ -70,7 +70,7 @@ def rate_for(tx: Tx, currency: str, asset: Asset, moment: datetime) -> Decimal:
     return rate.value
 
 
-def rate_of(tx: Tx, loaded: LoadedInvoice, asset: Asset, moment: datetime) -> Decimal:
+def rate_of(tx: Tx, loaded: InvoiceFacts, asset: Asset, moment: datetime) -> Decimal:
     """What one whole `asset` counted for on this invoice at `moment`: what its merchant said, else `rate_for`.
 
     Raises:

@@ -171,7 +171,7 @@ def _have_effect(tx: Tx, catalogue: Catalogue, changed: DepositRecord, now: date
 def _tell(tx: Tx, catalogue: Catalogue, deposit_id: str, kind: EventType, now: datetime) -> None:
     placed = deposits.placed(tx, deposit_id)
     invoice_id = placed.deposit.invoice_id
-    loaded = None if invoice_id is None else loading.load(tx, invoice_id)
+    loaded = None if invoice_id is None else loading.facts(tx, invoice_id)
     tell_deposit(tx, catalogue, kind, placed, loaded, now)
 
 

@@ -7,7 +7,7 @@ from paynode.domain.money import format_units
 from paynode.domain.screening import Verdict
 from paynode.domain.sweep import DepositSweep, Wait
 from paynode.operations.catalogue import Catalogue
-from paynode.operations.loading import LoadedInvoice
+from paynode.operations.loading import InvoiceFacts
 from paynode.operations.views.shapes import Amount, Moment, UnitsText, Url, View, amount_of, moment, moment_or_none
 from paynode.store.deposits import PlacedDeposit
 from paynode.store.screening import ScreeningRecord
@@ -50,7 +50,7 @@ class DepositView(View, frozen=True, tag_field="object", tag="deposit"):
 
 
 def deposit(
-    catalogue: Catalogue, placed: PlacedDeposit, loaded: LoadedInvoice | None, head_number: int = 0
+    catalogue: Catalogue, placed: PlacedDeposit, loaded: InvoiceFacts | None, head_number: int = 0
 ) -> DepositView:
     """`loaded` is its invoice, if it has one; without, `head_number` tells how deep it lies."""
     record, row, asked = placed.deposit, placed.row, placed.screening or ScreeningRecord(placed.deposit.id)
