@@ -177,17 +177,24 @@ def rows_of_tx(tx: Tx, name: str, tx_hash: str) -> list[RowRecord]:
 
 def spendable_units(tx: Tx, name: str, address: str, method: str) -> int:
     """What surely lies on a pair: all that is final there, less all that left."""
-    found = tx.rows(
-        f"select {ROW.sql} from chain_rows where network = ? and address = ? and method = ? "
-        "and voided_at is null and (kind <> 'in' or confirmed_at is not null)",
-        (name, address, method),
-    )
-    return sum(ROW.decode(row).as_row().effect for row in found)
+    return _sum(tx, "(r.kind <> 'in' or r.confirmed_at is not null)", name, address, method)
 
 
 def booked_units(tx: Tx, name: str, address: str, method: str) -> int:
     """What a pair holds by all its rows, final or not."""
-    return sum(record.as_row().effect for record in standing_rows(tx, name, [address]) if record.method == method)
+    return _sum(tx, "true", name, address, method)
+
+
+def _sum(tx: Tx, where: str, name: str, address: str, method: str) -> int:
+    """What the rows of a pair do to its balance, each by `domain.chain.Row.effect`."""
+    row = tx.row(
+        "select sum_exactly(iif(r.kind = 'out', '-' || r.units, coalesce(r.credit, r.units))) "
+        "from chain_rows r indexed by chain_rows_of_address "
+        f"where r.network = ? and r.address = ? and r.method = ? and r.voided_at is null and {where}",
+        (name, address, method),
+    )
+    assert row is not None, "an aggregate always answers"
+    return int(row[0])
 
 
 def gone_from_pair(tx: Tx, name: str, address: str, method: str) -> list[RowRecord]:
